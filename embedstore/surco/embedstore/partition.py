@@ -1,0 +1,199 @@
+"""Writing one partition: rows in any order in, sorted GeoParquet files out."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h3ronpy
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from surco.embedstore.errors import SchemaError
+from surco.embedstore.geoparquet import emb_metadata, geo_metadata, geometry_bounds, sha256_of, write_parquet
+from surco.embedstore.hilbert import hilbert_distance
+from surco.embedstore.manifest import Bbox, FileEntry, Partition
+from surco.embedstore.schema import EmbeddingBatch, Table
+from surco.embedstore.season import Season
+from surco.embedstore.spill import Spill
+
+__all__ = ["PartitionWriter", "parent_resolution", "write_cells", "write_parcels"]
+
+_TAKE = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionWriter:
+    """What all files of one partition share, and where they go.
+
+    `folder` is relative to `root` and fresh; the files in it become visible by a manifest only.
+    """
+
+    root: Path
+    folder: str
+    table: Table
+    model_id: str
+    season: Season
+    resolution: int | None
+    sources: tuple[str, ...]
+    licence: str | None
+    meta: Mapping[str, Any]
+
+    def checked(self, batches: Iterable[pa.RecordBatch]) -> Iterator[EmbeddingBatch]:
+        """The batches that have rows, each checked, all of one vector length."""
+        dimension = None
+        for batch in batches:
+            if batch.num_rows == 0:
+                continue
+            checked = EmbeddingBatch(batch, self.table, self.model_id, self.season, self.resolution)
+            dimension = dimension or checked.dimension
+            if checked.dimension != dimension:
+                raise SchemaError(
+                    f"vectors of {dimension} values as in the batches before",
+                    f"{checked.dimension}",
+                    "Write one model's vectors.",
+                )
+            yield checked
+
+    def write(
+        self, name: str, tables: Iterable[pa.Table], bbox: Bbox, types: set[str], schema: pa.Schema
+    ) -> FileEntry:
+        """Write one file of the partition."""
+        dimension = schema.field("embedding").type.list_size
+        path = self.root / self.folder / name
+        keys = {
+            "geo": geo_metadata(sorted(types), bbox, covering=self.table == "parcels"),
+            "emb": emb_metadata(self.model_id, dimension, self.season, self.sources, self.licence),
+        }
+        rows = write_parquet(path, schema, tables, keys)
+        return FileEntry(f"{self.folder}/{name}", path.stat().st_size, sha256_of(path), rows)
+
+    def finished(self, files: list[FileEntry], bbox: Bbox | None, dimension: int) -> Partition:
+        """The manifest's entry; raises SchemaError where nothing was written."""
+        if bbox is None:
+            raise SchemaError(
+                f"at least one row of {self.table}",
+                "none",
+                "Check that the area and the season have observations.",
+            )
+        return Partition(
+            self.table,
+            self.model_id,
+            self.season,
+            self.resolution,
+            dimension,
+            bbox,
+            self.sources,
+            self.meta,
+            tuple(files),
+        )
+
+    @contextmanager
+    def spill(self) -> Iterator[Spill]:
+        """Room on the store's own disk for rows not yet sorted."""
+        folder = self.root / ".staging" / f"put-{secrets.token_hex(8)}"
+        try:
+            yield Spill(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def parent_resolution(resolution: int) -> int:
+    """H3 resolution of the parents by which cells are split into files: 4 (1,770 km²; some 500 for all Chile), or
+    less where cells are so coarse that a file would hold fewer than 2,000 of them.
+    """
+    return max(0, min(4, resolution - 4))
+
+
+def write_cells(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> Partition:
+    """Split rows by coarse parent, sort each by cell, and write one file a parent."""
+    files: list[FileEntry] = []
+    bbox: Bbox | None = None
+    dimension = 0
+    with writer.spill() as spill:
+        for checked in writer.checked(batches):
+            dimension = checked.dimension
+            for parent, rows in _by_parent(checked):
+                spill.append(parent, rows)
+        for parent in spill.keys:
+            rows = spill.read(parent).sort_by("h3")
+            _refuse_repeats(rows.column("h3"), "h3")
+            bounds, types = geometry_bounds(rows.column("geometry"), "cells")
+            box = _total(bounds)
+            bbox = _union(bbox, box)
+            files.append(writer.write(f"{parent}.parquet", [rows], box, types, rows.schema))
+    return writer.finished(files, bbox, dimension)
+
+
+def write_parcels(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> Partition:
+    """Order rows along the Hilbert curve and write one file."""
+    bounds: list[npt.NDArray[np.float64]] = []
+    types: set[str] = set()
+    with writer.spill() as spill:
+        dimension = 0
+        for checked in writer.checked(batches):
+            dimension = checked.dimension
+            extent, seen = geometry_bounds(checked.batch.column("geometry"), "parcels")
+            bounds.append(extent)
+            types |= seen
+            spill.append("parcels", _with_bbox(checked.batch, extent))
+        if not bounds:
+            return writer.finished([], None, 0)
+        rows, extent = spill.read("parcels"), np.concatenate(bounds)
+        _refuse_repeats(rows.column("id"), "id")
+        order = np.argsort(
+            hilbert_distance(extent[:, ::2].mean(axis=1), extent[:, 1::2].mean(axis=1)), kind="stable"
+        )
+        parts = (rows.take(pa.array(order[start : start + _TAKE])) for start in range(0, len(order), _TAKE))
+        box = _total(extent)
+        file = writer.write("parcels.parquet", parts, box, types, rows.schema)
+    return writer.finished([file], box, dimension)
+
+
+def _by_parent(checked: EmbeddingBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Rows of each coarse parent, named by the parent in H3's hexadecimal."""
+    coarse = parent_resolution(checked.resolution or 0)
+    cells = checked.batch.column("h3")
+    parents = pa.array(h3ronpy.change_resolution(cells, coarse)).to_numpy()
+    for parent in np.unique(parents):
+        yield f"{parent:x}", checked.batch.take(pa.array(np.flatnonzero(parents == parent)))
+
+
+def _with_bbox(batch: pa.RecordBatch, bounds: npt.NDArray[np.float64]) -> pa.RecordBatch:
+    """The batch with `bbox` rounded outwards to float32, so that no reader prunes a parcel away by rounding."""
+    place = batch.schema.get_field_index("bbox")
+    nearest = bounds.astype(np.float32)
+    lower = np.where(nearest > bounds, np.nextafter(nearest, np.float32(-np.inf)), nearest)[:, :2]
+    upper = np.where(nearest < bounds, np.nextafter(nearest, np.float32(np.inf)), nearest)[:, 2:]
+    columns = [pa.array(side) for side in np.hstack([lower, upper]).T]
+    box = pa.StructArray.from_arrays(columns, fields=list(batch.schema.field("bbox").type))
+    return batch.set_column(place, batch.schema.field("bbox"), box)
+
+
+def _refuse_repeats(column: pa.ChunkedArray, name: str) -> None:
+    counts = pc.value_counts(column)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        raise SchemaError(
+            f"each {name} once",
+            f"{len(repeated)} repeated, the first {repeated[0]['values'].as_py()!r}",
+            "Merge the rows before writing them.",
+        )
+
+
+def _total(bounds: npt.NDArray[np.float64]) -> Bbox:
+    west, south = bounds[:, :2].min(axis=0).tolist()
+    east, north = bounds[:, 2:].max(axis=0).tolist()
+    return west, south, east, north
+
+
+def _union(one: Bbox | None, other: Bbox) -> Bbox:
+    if one is None:
+        return other
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])

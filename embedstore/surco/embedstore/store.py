@@ -1,0 +1,328 @@
+"""The store: a folder of GeoParquet tables, models and adapters, read at one version."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from surco.embedstore.errors import ModelMismatchError, StoreError
+from surco.embedstore.geoparquet import sync
+from surco.embedstore.manifest import FORMAT_VERSION, Bbox, FileEntry, Manifest, Partition
+from surco.embedstore.names import check_name
+from surco.embedstore.schema import Table
+from surco.embedstore.season import Season
+from surco.embedstore.transaction import Transaction
+
+__all__ = ["Store", "TableInfo"]
+
+_MANIFEST = re.compile(r"([1-9]\d*)\.json")
+_FORMAT = "surco-store"
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """One table of one model, season and (for cells) resolution.
+
+    `season` is the name, `as_of` the last day seen where the season was not over; `bbox` is west, south, east, north
+    in degrees; `files` are absolute paths; `meta` is what the writer left.
+    """
+
+    table: str
+    model_id: str
+    season: str
+    resolution: int | None
+    rows: int
+    files: list[Path]
+    dimension: int
+    bbox: Bbox
+    as_of: date | None
+    sources: tuple[str, ...]
+    meta: Mapping[str, Any]
+
+
+class Store:
+    """A store at the version it was opened at.
+
+    Readers keep that version whatever others write; a `transaction()` of this object moves it to what it wrote.
+    Made by `create`, `open` or `open_or_create`.
+    """
+
+    def __init__(self, path: Path, start_month: int, manifest: Manifest) -> None:
+        self._path = path
+        self._start_month = start_month
+        self._manifest = manifest
+
+    @classmethod
+    def create(cls, path: str | Path, start_month: int = 5) -> Self:
+        """Make an empty store.
+
+        Args:
+            path: a folder that is not there, or is empty.
+            start_month: first month of a season, 1 to 12.
+
+        Raises:
+            StoreError: the folder holds something.
+            SeasonError: no month.
+        """
+        root = Path(path).absolute()
+        Season(2000, start_month)
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise StoreError(
+                "a new or empty folder for a store",
+                f"{root}, which holds something",
+                "Choose another folder, or open the store that is there.",
+            )
+        (root / "manifests").mkdir(parents=True, exist_ok=True)
+        content = {"format": _FORMAT, "version": FORMAT_VERSION, "start_month": start_month}
+        draft = root / f".store-{os.getpid()}.json"
+        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        sync(draft)
+        draft.replace(root / "store.json")
+        sync(root)
+        return cls(root, start_month, Manifest())
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a store at its latest version.
+
+        Raises:
+            StoreError: no store, one of a newer format, or a broken one.
+        """
+        root = Path(path).absolute()
+        return cls(root, _read_start_month(root), _latest(root))
+
+    @classmethod
+    def open_or_create(cls, path: str | Path, start_month: int = 5) -> Self:
+        """Open the store, or make it where there is none.
+
+        Raises:
+            StoreError: as `open` and `create`, or the store's seasons start in another month.
+        """
+        if not (Path(path) / "store.json").exists():
+            return cls.create(path, start_month)
+        store = cls.open(path)
+        if store.start_month != start_month:
+            raise StoreError(
+                f"a store whose seasons start in month {start_month}",
+                f"month {store.start_month} in {store.path}",
+                "Use a season of the store's own start month, or another store.",
+            )
+        return store
+
+    @property
+    def path(self) -> Path:
+        """The store's folder, absolute."""
+        return self._path
+
+    @property
+    def start_month(self) -> int:
+        """First month of a season."""
+        return self._start_month
+
+    @property
+    def version(self) -> int:
+        """Number of the version that this object reads; 0 is the empty store."""
+        return self._manifest.version
+
+    def transaction(self) -> Transaction:
+        """A write upon the store's latest version, to be used with `with`; see `Transaction`."""
+        return Transaction(self._path, _latest(self._path), self._start_month, self._moved)
+
+    def tables(self) -> list[TableInfo]:
+        """All tables, by table, model, season and resolution."""
+        return [self._info(partition) for partition in self._manifest.partitions]
+
+    def seasons(self) -> list[str]:
+        """Names of the seasons that any table has, in order of time."""
+        found = {p.season.start: p.season.name for p in self._manifest.partitions}
+        return [found[start] for start in sorted(found)]
+
+    def models(self) -> list[str]:
+        """Ids of the models that have a card or a table, sorted."""
+        return sorted({*self._manifest.models, *(p.model_id for p in self._manifest.partitions)})
+
+    def adapters(self) -> list[str]:
+        """Names of the adapters, sorted."""
+        return sorted(self._manifest.adapters)
+
+    def adapter_dir(self, name: str) -> Path:
+        """The folder of an adapter's files; raises StoreError where there is no such adapter."""
+        bundle = self._manifest.adapters.get(name)
+        if bundle is None:
+            raise StoreError(
+                f"one of the adapters {self.adapters()} of {self._path}",
+                repr(name),
+                "Name one of them, or fit it first with `surco adapters fit`.",
+            )
+        for file in bundle.files:
+            self._file(file)
+        return self._path / bundle.folder
+
+    def model_card(self, model_id: str) -> dict[str, Any]:
+        """A model's card; raises ModelMismatchError where there is none."""
+        bundle = self._manifest.models.get(model_id)
+        if bundle is None:
+            raise ModelMismatchError(
+                f"one of the models with a card {sorted(self._manifest.models)} of {self._path}",
+                repr(model_id),
+                "Name one of them.",
+            )
+        return dict(json.loads(self._file(bundle.files[0]).read_bytes()))
+
+    def find(
+        self,
+        table: Table,
+        *,
+        season: str | Season | None = None,
+        resolution: int | None = None,
+        model_id: str | None = None,
+    ) -> TableInfo:
+        """The one table meant; None is the latest season, the finest resolution, the only model.
+
+        Raises:
+            StoreError: nothing fits.
+            ModelMismatchError: the model is not there, or several are and none is named.
+        """
+        held = [p for p in self._manifest.partitions if p.table == table]
+        name = season.name if isinstance(season, Season) else season
+        fitting = [p for p in held if name in (None, p.season.name) and resolution in (None, p.resolution)]
+        if not fitting:
+            raise StoreError(
+                f"table {table} with season {name or 'any'} and resolution {'any' if resolution is None else resolution}",
+                f"{self._path} with {_list(held) or 'no such table'}",
+                "Name a season and resolution that are there, or encode them first.",
+            )
+        fitting = self._of_model(fitting, model_id)
+        return self._info(max(fitting, key=lambda p: (p.season, p.resolution or 0)))
+
+    def read(
+        self,
+        table: Table,
+        *,
+        season: str | Season | None = None,
+        resolution: int | None = None,
+        model_id: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Rows of one table, as `find` chooses it.
+
+        Args:
+            columns: names to read; None for all.
+
+        Raises:
+            StoreError: as `find`; a column that is not there; a file that is missing.
+        """
+        info = self.find(table, season=season, resolution=resolution, model_id=model_id)
+        schema = pq.read_schema(info.files[0])
+        wanted = list(columns) if columns is not None else schema.names
+        unknown = [name for name in wanted if name not in schema.names]
+        if unknown:
+            raise StoreError(f"columns of {table}: {schema.names}", f"{unknown}", "Correct the names.")
+        parts = [pq.read_table(file, columns=wanted, partitioning=None) for file in info.files]
+        return pa.concat_tables(part.replace_schema_metadata() for part in parts)
+
+    def staging(self, key: str) -> Path:
+        """A folder for resumable work, made where it is missing; no reader sees it and no write touches it."""
+        folder = self._path / ".staging" / check_name(key, "staging key")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def clear_staging(self, key: str) -> None:
+        """Remove the folder of `staging(key)`, if there is one."""
+        folder = self._path / ".staging" / check_name(key, "staging key")
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def _moved(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def _of_model(self, partitions: list[Partition], model_id: str | None) -> list[Partition]:
+        held = sorted({p.model_id for p in partitions})
+        if model_id is None and len(held) > 1:
+            raise ModelMismatchError(
+                "one model",
+                f"vectors of {held} in {self._path}",
+                "Name the model: vectors of two cannot be compared.",
+            )
+        if model_id is not None and model_id not in held:
+            raise ModelMismatchError(
+                f"vectors of model {model_id}",
+                f"{self._path} with vectors of {held}",
+                "Use the model that wrote the store, or encode again with this one.",
+            )
+        return [p for p in partitions if model_id in (None, p.model_id)]
+
+    def _info(self, partition: Partition) -> TableInfo:
+        return TableInfo(
+            table=partition.table,
+            model_id=partition.model_id,
+            season=partition.season.name,
+            resolution=partition.resolution,
+            rows=partition.rows,
+            files=[self._file(file) for file in partition.files],
+            dimension=partition.dimension,
+            bbox=partition.bbox,
+            as_of=partition.season.as_of,
+            sources=partition.sources,
+            meta=partition.meta,
+        )
+
+    def _file(self, entry: FileEntry) -> Path:
+        """The file's path, where it is there, inside the store, and of the size that the manifest says."""
+        path = self._path / entry.path
+        inside = path.resolve().is_relative_to(self._path.resolve())
+        size = path.stat().st_size if inside and path.is_file() else None
+        if size != entry.bytes:
+            raise StoreError(
+                f"{path} of {entry.bytes} bytes",
+                "no such file" if size is None else f"{size} bytes",
+                "The store was changed from outside; restore the file from a copy, or encode again.",
+            )
+        return path
+
+
+def _read_start_month(root: Path) -> int:
+    file = root / "store.json"
+    try:
+        content = json.loads(file.read_bytes())
+        known, version, month = (
+            content["format"] == _FORMAT,
+            int(content["version"]),
+            int(content["start_month"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            "a store (a folder with store.json)",
+            f"{root} ({type(error).__name__}: {error})",
+            "Give the folder of a store, or make one with `surco encode`.",
+        ) from error
+    if not known or version > FORMAT_VERSION:
+        raise StoreError(
+            f"a store of format {_FORMAT} {FORMAT_VERSION}",
+            f"{content['format']} {version} in {file}",
+            "Update surco: a newer one wrote this store.",
+        )
+    return Season(2000, month).start_month
+
+
+def _latest(root: Path) -> Manifest:
+    folder = root / "manifests"
+    names = [_MANIFEST.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
+    versions = [int(match[1]) for match in names if match]
+    return Manifest.read(folder / f"{max(versions)}.json") if versions else Manifest()
+
+
+def _list(partitions: list[Partition]) -> str:
+    return ", ".join(
+        f"{p.table} {p.season.name}" + (f" res {p.resolution}" if p.resolution is not None else "")
+        for p in partitions
+    )

@@ -1,0 +1,226 @@
+"""One write to a store: files under fresh names first, then the manifest that makes them visible, all at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreConflictError, StoreError
+from surco.embedstore.geoparquet import sha256_of, sync
+from surco.embedstore.manifest import Bundle, FileEntry, Manifest, Partition, PartitionKey
+from surco.embedstore.names import check_name
+from surco.embedstore.partition import PartitionWriter, write_cells, write_parcels
+from surco.embedstore.schema import Table
+from surco.embedstore.season import Season
+
+__all__ = ["Transaction"]
+
+Batches = Iterable[pa.RecordBatch]
+
+
+class Transaction:
+    """Collects writes and makes them visible together when the `with` block ends well.
+
+    Files go to fresh names that no manifest knows; an error in the block removes them, a killed process leaves them
+    unseen. Made by `Store.transaction()`.
+
+    Args:
+        root: the store's folder.
+        base: the version that this one follows.
+        start_month: of the store's seasons.
+        committed: told the new manifest once it is visible.
+    """
+
+    def __init__(
+        self, root: Path, base: Manifest, start_month: int, committed: Callable[[Manifest], None]
+    ) -> None:
+        self._root = root
+        self._base = base
+        self._start_month = start_month
+        self._committed = committed
+        self._token = f"{base.version + 1:06d}-{secrets.token_hex(4)}"
+        self._folders: list[Path] = []
+        self._partitions: dict[PartitionKey, Partition] = {}
+        self._models: dict[str, Bundle] = {}
+        self._adapters: dict[str, Bundle] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self._commit()
+            except BaseException:
+                self._discard()
+                raise
+        else:
+            self._discard()
+
+    def put_cells(
+        self,
+        batches: Batches,
+        *,
+        model_id: str,
+        season: Season,
+        resolution: int,
+        sources: Sequence[str] = (),
+        licence: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the cells of one model, season and resolution; they replace those that the store has.
+
+        Batches may come in any order of cells and are consumed one at a time; memory holds one coarse H3 parent's
+        rows (1,770 km²) while they are sorted.
+
+        Args:
+            batches: rows of `cells_schema`; each cell once.
+            model_id: whose vectors.
+            season: of the store's start month.
+            resolution: H3 resolution of every cell.
+            sources: where the observations come from (catalogue addresses, collections).
+            licence: of the rows, an SPDX identifier or a sentence.
+            meta: any JSON values to find again in `TableInfo.meta`.
+
+        Raises:
+            SchemaError: rows that are not those of the table, a cell twice, or no rows.
+            SeasonError: a season of another start month than the store's.
+            ModelMismatchError: vectors of another length than the store's of the same model.
+            StoreError: a name that cannot be used, or the same table twice in one transaction.
+        """
+        writer = self._writer("cells", model_id, season, resolution, sources, licence, meta)
+        self._add(write_cells(_stream(batches), writer))
+
+    def put_parcels(
+        self,
+        batches: Batches,
+        *,
+        model_id: str,
+        season: Season,
+        sources: Sequence[str] = (),
+        licence: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the parcels of one model and season; they replace those that the store has.
+
+        The store writes its own `bbox` column, rounded outwards. Arguments and errors as for `put_cells`.
+        """
+        writer = self._writer("parcels", model_id, season, None, sources, licence, meta)
+        self._add(write_parcels(_stream(batches), writer))
+
+    def put_model(self, model_id: str, card: Mapping[str, object]) -> None:
+        """Write a model's card: any JSON mapping."""
+        check_name(model_id, "model id")
+        text = json.dumps(dict(card), indent=1, ensure_ascii=False, allow_nan=False)
+        self._models[model_id] = self._bundle(f"models/{model_id}", {"card.json": text.encode()})
+
+    def put_adapter(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write an adapter's files; they replace those of an adapter of the same name."""
+        check_name(name, "adapter name")
+        self._adapters[name] = self._bundle(f"adapters/{name}", files)
+
+    def _writer(
+        self,
+        table: Table,
+        model_id: str,
+        season: Season,
+        resolution: int | None,
+        sources: Sequence[str],
+        licence: str | None,
+        meta: Mapping[str, Any] | None,
+    ) -> PartitionWriter:
+        check_name(model_id, "model id")
+        if season.start_month != self._start_month:
+            raise SeasonError(
+                f"a season that starts in month {self._start_month}, as all of {self._root}",
+                f"{season.start} to {season.end}",
+                "Use the store's start month, or another store.",
+            )
+        level = "" if resolution is None else f"/res={resolution}"
+        folder = f"{table}/model={model_id}/season={season.name}{level}/{self._token}"
+        if (self._root / folder).exists():
+            raise StoreError(
+                "each table once in a transaction",
+                folder,
+                "Chain the batches into one put, or use two transactions.",
+            )
+        self._fresh(folder)
+        return PartitionWriter(
+            self._root, folder, table, model_id, season, resolution, tuple(sources), licence, dict(meta or {})
+        )
+
+    def _add(self, partition: Partition) -> None:
+        held = [*self._base.partitions, *self._partitions.values()]
+        other = [p for p in held if p.model_id == partition.model_id and p.dimension != partition.dimension]
+        if other and partition.key not in {p.key for p in other}:
+            raise ModelMismatchError(
+                f"vectors of {other[0].dimension} values, as model {partition.model_id} has in this store",
+                f"vectors of {partition.dimension} values",
+                "Give the other model its own model id.",
+            )
+        self._partitions[partition.key] = partition
+
+    def _bundle(self, folder: str, files: Mapping[str, bytes]) -> Bundle:
+        folder = f"{folder}/{self._token}"
+        target = self._fresh(folder)
+        entries = []
+        for name, content in sorted(files.items()):
+            path = target / check_name(name, "file name")
+            path.write_bytes(content)
+            sync(path)
+            entries.append(FileEntry(f"{folder}/{name}", len(content), sha256_of(path)))
+        return Bundle(folder, tuple(entries))
+
+    def _fresh(self, folder: str) -> Path:
+        path = self._root / folder
+        path.mkdir(parents=True, exist_ok=True)
+        self._folders.append(path)
+        return path
+
+    def _commit(self) -> None:
+        if not (self._partitions or self._models or self._adapters):
+            return
+        manifest = self._base.replaced(self._partitions, self._models, self._adapters)
+        for folder in {parent for path in self._folders for parent in (path, *path.parents)}:
+            if folder.is_relative_to(self._root):
+                sync(folder)
+        _publish(self._root / "manifests", manifest, self._token)
+        self._committed(manifest)
+
+    def _discard(self) -> None:
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(folder: Path, manifest: Manifest, token: str) -> None:
+    """Link the manifest under its number: this takes place as a whole, or fails because the number is taken."""
+    draft = folder / f".{token}.json"
+    draft.write_text(manifest.to_json(), encoding="utf-8")
+    sync(draft)
+    try:
+        os.link(draft, folder / f"{manifest.version}.json")
+    except FileExistsError as error:
+        raise StoreConflictError(
+            f"to write version {manifest.version} of {folder.parent}",
+            "a version of that number, which another writer finished meanwhile",
+            "Open the store again and repeat the write.",
+        ) from error
+    finally:
+        draft.unlink()
+    sync(folder)
+
+
+def _stream(batches: Any) -> Batches:
+    """Record batches of an iterable, or of anything that speaks Arrow's stream interface (a table, a reader)."""
+    if hasattr(batches, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(batches)
+    return batches  # type: ignore[no-any-return]
