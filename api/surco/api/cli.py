@@ -1,0 +1,202 @@
+"""The `surco` command. Each command is a thin door: it reads arguments, calls a room, prints what came back.
+
+Errors that a user can cause are printed as one sentence and end with exit code 2; anything else is a bug and shows
+its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from surco.adapters import AdapterError
+from surco.api.errors import ApiError
+from surco.api.progress import console, progress_bar
+from surco.embedstore import EmbedstoreError
+from surco.encoder import EncoderError
+from surco.viewer import ViewerError
+
+__all__ = ["main"]
+
+ROOM_ERRORS = (AdapterError, ApiError, EmbedstoreError, EncoderError, ViewerError)
+
+STORE = click.argument("store", type=click.Path(path_type=Path))
+SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
+UNIT = click.option(
+    "--unit",
+    type=click.Choice(["auto", "cells", "parcels"]),
+    default="auto",
+    show_default=True,
+    help="Rows to use: H3 cells, parcels, or parcels where they fit.",
+)
+
+
+class _Root(click.Group):
+    """Turns the rooms' errors into a sentence and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ROOM_ERRORS as error:
+            console().print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False)
+            ctx.exit(2)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(version("surco"), prog_name="surco")
+def main() -> None:
+    """Surco: embeddings of the land as a database."""
+
+
+@main.command()
+@click.option(
+    "--stac", "catalog", required=True, help="STAC catalogue: a folder, a catalog.json, or the URL of an API."
+)
+@click.option(
+    "--season", required=True, help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May."
+)
+@click.option(
+    "--store", "store_path", required=True, type=click.Path(path_type=Path), help="The store; made if new."
+)
+@click.option("--parcels", type=click.Path(path_type=Path), help="Parcels to embed too (GeoJSON).")
+@click.option("--res", default="9,11", show_default=True, help="H3 resolutions, comma-separated.")
+@click.option(
+    "--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file. All scenes if left out."
+)
+@click.option(
+    "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
+)
+def encode(
+    catalog: str, season: str, store_path: Path, parcels: Path | None, res: str, aoi: str | None, model: str
+) -> None:
+    """Encode the scenes of a season into the cells and parcels of a store."""
+    from surco.api.encoding import encode_into  # needs rasterio and torch: seconds to import
+
+    with progress_bar("encode") as report:
+        done = encode_into(
+            catalog, season, store_path, parcels=parcels, res=res, aoi=aoi, model=model, progress=report
+        )
+    click.echo(done)
+
+
+@main.command()
+@click.argument("samples", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
+@click.option(
+    "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
+)
+def embed(samples: Path, out: Path, model: str) -> None:
+    """Embed a table of labelled series (docs/samples.md)."""
+    from surco.encoder import embed_samples, load_encoder
+
+    with progress_bar("embed") as report:
+        done = embed_samples(samples, out, load_encoder(model), progress=report)
+    note = f", {done.without_value} without any valid value (null)" if done.without_value else ""
+    click.echo(f"{done.rows} rows{note} from {', '.join(done.channels)} -> {out}")
+
+
+@main.group()
+def adapters() -> None:
+    """Fit and list adapters."""
+
+
+@adapters.command("fit")
+@STORE
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="GeoJSON of points or polygons with a class column.",
+)
+@click.option("--task", type=click.Choice(["crop-type"]), default="crop-type", show_default=True)
+@click.option("--name", required=True, help="Name of the adapter in the store.")
+@click.option("--class-column", help="Column of the class; found by its usual names if left out.")
+@SEASON
+@UNIT
+def adapters_fit(
+    store: Path, labels: Path, task: str, name: str, class_column: str | None, season: str | None, unit: str
+) -> None:
+    """Fit an adapter on labels and keep it in the store."""
+    from surco.api.fitting import fit_adapter
+
+    report = fit_adapter(
+        store, labels, name=name, task=task, class_column=class_column, season=season, unit=unit
+    )
+    click.echo(report.text())
+
+
+@adapters.command("list")
+@STORE
+def adapters_list(store: Path) -> None:
+    """List the adapters of a store."""
+    from surco.api.fitting import describe_adapters
+
+    click.echo(describe_adapters(store))
+
+
+@main.command("map")
+@STORE
+@click.option("--adapter", required=True, help="Adapter to draw.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=".parquet, .geojson or .tif")
+@SEASON
+@UNIT
+def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str) -> None:
+    """Write the map of an adapter: classes and probabilities of every cell or parcel."""
+    from surco.api.maps import predict_table, write_map
+    from surco.embedstore import Store
+
+    predicted = predict_table(Store.open(store), adapter, season=season, unit=unit)
+    write_map(predicted, out)
+    click.echo(f"{len(predicted)} {predicted.unit} of season {predicted.season} -> {out}")
+
+
+@main.command()
+@STORE
+@click.argument("query")
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
+)
+def sql(store: Path, query: str, kind: str) -> None:
+    """Ask a store in SQL: views cells, parcels, seasons, models, adapters."""
+    from surco.api.printing import print_table
+    from surco.embedstore import Store, run_sql
+
+    print_table(run_sql(Store.open(store), query), kind)
+
+
+@main.command()
+@STORE
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--basemap", help="URL template of raster tiles, if you want one: {z}/{x}/{y}.")
+def serve(store: Path, host: str, port: int, basemap: str | None) -> None:
+    """Serve the viewer and its data."""
+    from surco.api.serving import serve_store
+
+    serve_store(store, host=host, port=port, basemap=basemap)
+
+
+@main.command()
+@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option("--serve/--no-serve", default=True, show_default=True, help="Open the viewer at the end.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
+def demo(folder: Path, serve: bool, port: int) -> None:
+    """A synthetic valley of central Chile, from scenes to crop map, without network."""
+    from surco.api.demo import run_demo
+    from surco.api.serving import serve_store
+
+    store = run_demo(folder)
+    if serve:
+        serve_store(store, host="127.0.0.1", port=port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

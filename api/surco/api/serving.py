@@ -1,0 +1,48 @@
+"""Starting the server: uvicorn around the application, with an address that people can click."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+
+from surco.api.errors import ApiError
+from surco.api.progress import console
+
+__all__ = ["serve_store"]
+
+
+def serve_store(
+    store: Path, *, host: str = "127.0.0.1", port: int = 8765, basemap: str | None = None
+) -> None:
+    """Serve a store until interrupted.
+
+    Raises:
+        ApiError: the port is taken.
+        EmbedstoreError: no store at that path.
+    """
+    import uvicorn  # only a server needs it
+
+    from surco.api.app import create_app
+    from surco.api.settings import Settings
+
+    app = create_app(Settings(store=store, basemap=basemap))
+    _check_port(host, port)
+    console().print(f"Surco: [bold]http://{host}:{port}/[/]   (Ctrl+C ends it)")
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = (
+                "is taken by another program"
+                if error.errno == errno.EADDRINUSE
+                else f"cannot be used ({error})"
+            )
+            raise ApiError(
+                f"Expected to listen on {host}:{port}, but that address {reason}. Choose another with --port."
+            ) from error

@@ -1,0 +1,34 @@
+"""Every choice of a training run in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from surco.encoder.model import ModelConfig
+
+__all__ = ["PretrainConfig"]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A training run. Weights of objectives are factors in the summed loss; 0 leaves an objective out.
+
+    `prefixes` are the lengths at which the supervised objectives also read the vector (Matryoshka).
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    seed: int = 0
+    steps: int = 4000
+    batch: int = 192
+    learning_rate: float = 2e-3
+    warmup: int = 150
+    weight_decay: float = 0.05
+    hidden: float = 0.75
+    reconstruct: float = 1.0
+    agree: float = 0.3
+    classify: float = 0.5
+    episode: float = 0.5
+    spread: float = 0.3
+    uniform: float = 0.05
+    label_smoothing: float = 0.1
+    prefixes: tuple[int, ...] = (16, 32, 64)

@@ -1,0 +1,84 @@
+"""What is trained on: sets of series, each with its own legend and weight."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surco.encoder.protocol import Bools, Dates, Floats
+
+__all__ = ["Batch", "Dataset", "from_samples"]
+
+NO_CLASS = ("", "Unknown", "unknown")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B series of one set: values, valid (B, T, C), days (B, T), lonlat, static (B, 2), label (B,), -1 unlabelled."""
+
+    values: Tensor
+    valid: Tensor
+    days: Tensor
+    lonlat: Tensor
+    static: Tensor
+    label: Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One set of series with one legend. `weight` is its share of the batches, before normalising over all sets."""
+
+    name: str
+    values: Floats
+    valid: Bools
+    days: Floats
+    lonlat: Floats
+    static: Floats
+    label: np.ndarray
+    classes: tuple[str, ...]
+    weight: float = 1.0
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        """Draw n rows, rare classes more often than they occur (probability of a class ~ square root of its size)."""
+        size = np.bincount(self.label + 1, minlength=len(self.classes) + 1).astype(float)
+        p = 1.0 / np.sqrt(size[self.label + 1])
+        rows = rng.choice(len(self.label), size=min(n, len(self.label)), replace=False, p=p / p.sum())
+        arrays = (self.values, self.valid, self.days, self.lonlat, self.static, self.label)
+        return Batch(*(torch.from_numpy(a[rows]) for a in arrays))
+
+
+def from_samples(
+    name: str,
+    values: Floats,
+    valid: Bools,
+    dates: Dates,
+    lonlat: Floats,
+    static: Floats,
+    label: Sequence[str],
+    *,
+    weight: float = 1.0,
+    least: int = 4,
+) -> Dataset:
+    """A set from the arrays of `SampleSeries` or of the simulator; classes of fewer than `least` rows count as none."""
+    count = Counter(text for text in label if text not in NO_CLASS)
+    classes = tuple(sorted(text for text, n in count.items() if n >= least))
+    code = {text: i for i, text in enumerate(classes)}
+    rows = np.array([code.get(text, -1) for text in label], np.int64)
+    days = np.broadcast_to(dates.astype("datetime64[D]").astype(np.float32), values.shape[:2]).copy()
+    seen = valid.any(axis=(1, 2))
+    return Dataset(
+        name,
+        values[seen],
+        valid[seen],
+        days[seen],
+        lonlat[seen].astype(np.float32),
+        static[seen].astype(np.float32),
+        rows[seen],
+        classes,
+        weight,
+    )

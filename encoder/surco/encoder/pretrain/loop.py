@@ -1,0 +1,143 @@
+"""The training loop: deterministic by seed, one thread or many, with a history of every term."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surco.encoder.model import SeriesDecoder, SeriesEncoder
+from surco.encoder.pretrain.config import PretrainConfig
+from surco.encoder.pretrain.corpus import Batch, Dataset
+from surco.encoder.pretrain.objectives import EpisodeHead, reconstruction, spread_terms
+from surco.encoder.pretrain.views import disturb, hide, thin_channels
+
+__all__ = ["TrainResult", "train"]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The trained encoder and decoder, and for every step the value of each term of the loss."""
+
+    model: SeriesEncoder
+    decoder: SeriesDecoder
+    history: dict[str, list[float]]
+
+
+class _Learner(nn.Module):
+    """Everything with parameters in a run: the encoder, what reads its vectors, one linear head a labelled set."""
+
+    def __init__(self, config: PretrainConfig, datasets: Sequence[Dataset]) -> None:
+        super().__init__()
+        self.encoder = SeriesEncoder(config.model)
+        self.decoder = SeriesDecoder(config.model)
+        self.episode = EpisodeHead()
+        self.heads = nn.ModuleDict(
+            {
+                _key(d): nn.Linear(config.model.dimension, len(d.classes))
+                for d in datasets
+                if len(d.classes) > 1
+            }
+        )
+
+
+def _key(dataset: Dataset) -> str:
+    return dataset.name.replace(".", "_")
+
+
+def train(
+    config: PretrainConfig,
+    datasets: Sequence[Dataset],
+    progress: Callable[[int, int, str], None] | None = None,
+) -> TrainResult:
+    """Train an encoder on the data sets, a batch from one of them a step.
+
+    The same config and data give the same weights on the same machine and thread count.
+    """
+    torch.manual_seed(config.seed)
+    rng, generator = np.random.default_rng(config.seed), torch.Generator().manual_seed(config.seed)
+    learner = _Learner(config, datasets).train()
+    optimizer = torch.optim.AdamW(
+        learner.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+    )
+    share = np.array([d.weight for d in datasets]) / sum(d.weight for d in datasets)
+    history: dict[str, list[float]] = {}
+    for step in range(config.steps):
+        dataset = datasets[int(rng.choice(len(datasets), p=share))]
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _schedule(step, config)
+        terms = _terms(config, learner, dataset, dataset.draw(config.batch, rng), rng, generator)
+        loss = torch.stack(list(terms.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
+        optimizer.step()
+        for name, value in terms.items():
+            history.setdefault(name, []).append(float(value.detach()))
+        if progress:
+            progress(
+                step + 1, config.steps, "  ".join(f"{k} {np.mean(v[-100:]):.3f}" for k, v in history.items())
+            )
+    return TrainResult(learner.encoder.eval(), learner.decoder.eval(), history)
+
+
+def _schedule(step: int, config: PretrainConfig) -> float:
+    """Linear warm-up, then a cosine down to 2 %."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def _terms(
+    config: PretrainConfig,
+    learner: _Learner,
+    dataset: Dataset,
+    batch: Batch,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    seen = disturb(batch, generator)
+    rich = thin_channels(seen.valid, generator, 0.4)
+    poor = hide(seen.valid, generator, config.hidden)
+    full = learner.encoder(seen.values, rich, seen.days, seen.lonlat, seen.static)
+    part = learner.encoder(seen.values, poor, seen.days, seen.lonlat, seen.static)
+    variance, uniform = spread_terms(full)
+    terms = {
+        "reconstruct": config.reconstruct
+        * (
+            0.5 * reconstruction(learner.decoder, full, seen, rich)
+            + 0.5 * reconstruction(learner.decoder, part, seen, poor)
+        ),
+        "agree": config.agree * (1.0 - F.cosine_similarity(part, full.detach()).mean()),
+        "spread": config.spread * variance,
+        "uniform": config.uniform * uniform,
+    }
+    prefix = int(rng.choice(config.prefixes))
+    short = [F.normalize(v[:, :prefix], dim=1) for v in (full, part)]
+    if config.classify and _key(dataset) in learner.heads:
+        terms["classify"] = config.classify * _classification(
+            config, learner.heads[_key(dataset)], short, batch.label
+        )
+    if config.episode and (episode := learner.episode(short[0], batch.label, generator)) is not None:
+        terms["episode"] = config.episode * episode
+    return terms
+
+
+def _classification(
+    config: PretrainConfig, head: nn.Module, views: Sequence[Tensor], label: Tensor
+) -> Tensor:
+    """Cross-entropy of a linear head on a prefix of both views; the hidden view counts half."""
+    labelled = label >= 0
+    losses = []
+    for vectors in views:
+        padded = F.pad(vectors, (0, config.model.dimension - vectors.shape[1])) * config.model.dimension**0.5
+        losses.append(
+            F.cross_entropy(head(padded[labelled]), label[labelled], label_smoothing=config.label_smoothing)
+        )
+    return losses[0] * (2.0 / 3.0) + losses[1] / 3.0
