@@ -1,0 +1,230 @@
+"""Scenes out of a STAC catalogue: a folder, an address, or an API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pystac
+import pystac_client
+import shapely
+from pystac.stac_io import DefaultStacIO
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+
+from surco.encoder.errors import CatalogError, SceneError
+from surco.encoder.scenes import Scene, check_bands, scene_from_item, sensor_of
+
+__all__ = ["read_scenes"]
+
+_TIMEOUT_S = 60.0
+_RETRIES = 3
+_API_COLLECTIONS = (
+    ("sentinel-2-c1-l2a", "sentinel-2-l2a"),
+    ("sentinel-1-rtc",),
+    ("cop-dem-glo-30",),
+)
+"""For each sensor the collections of public APIs, best first. Earth Search's older Sentinel-2 collection has
+items whose offset flag is wrong (Element84/earth-search issue 71), so its Collection 1 comes before it."""
+
+
+class _Reader(DefaultStacIO):
+    """Reads JSON with retries and a time limit; one from the network leads to no local file."""
+
+    def __init__(self, local: bool) -> None:
+        super().__init__()
+        self.web = StacApiIO(timeout=_TIMEOUT_S, max_retries=_RETRIES)
+        self._local = local
+
+    def read_text_from_href(self, href: str, *args: Any, **kwargs: Any) -> str:
+        if _is_remote(href):
+            return self.web.request(href)
+        if not self._local:
+            raise CatalogError(
+                f"Expected links to http(s) addresses in a catalogue from the network; got {href!r}. "
+                "Copy the catalogue to a local folder if you trust it."
+            )
+        return Path(href.removeprefix("file://")).read_text("utf-8")
+
+
+def read_scenes(
+    catalog: str | Path, start: date, end: date, area: shapely.Geometry | None = None
+) -> list[Scene]:
+    """List the scenes of a season that touch an area, in order of time.
+
+    Args:
+        catalog: a folder with a `catalog.json`, the path or address of such a file, or the address of an API.
+        start: first day.
+        end: last day, included. Elevation models have no season.
+        area: in degrees, OGC:CRS84; None takes the whole catalogue. An API needs one.
+
+    Raises:
+        CatalogError: unreachable, not a STAC catalogue, empty, or without a scene in the season or the area.
+        SceneError: a scene without the bands it needs.
+    """
+    href = _root(catalog)
+    reader = _Reader(local=not _is_remote(href))
+    try:
+        return _select(_items(href, reader, start, end, area), href, start, end, area)
+    except (APIError, OSError) as error:
+        raise CatalogError(
+            f"Expected a STAC catalogue at {catalog}; got no answer: {_reason(error)}. "
+            "Check the path or the address, and that the server can be reached."
+        ) from error
+    except (pystac.STACError, pystac.STACTypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CatalogError(
+            f"Expected STAC JSON in the catalogue {catalog}; got something else: {_reason(error)}. "
+            "Check the file, or validate the catalogue."
+        ) from error
+
+
+def _select(
+    items: Iterable[pystac.Item], href: str, start: date, end: date, area: shapely.Geometry | None
+) -> list[Scene]:
+    days: list[date] = []
+    scenes, elsewhere, total = [], 0, 0
+    for item in items:
+        total += 1
+        sensor = sensor_of(item)
+        if sensor is None:
+            continue
+        if area is not None and item.bbox is not None and not area.intersects(shapely.box(*_flat(item.bbox))):
+            elsewhere += 1
+            continue
+        if sensor != "dem" and not _in_season(item, start, end, days):
+            continue
+        scenes.append(_checked(scene_from_item(item, sensor), href))
+    if not any(scene.sensor != "dem" for scene in scenes):
+        raise CatalogError(_nothing(href, start, end, total, elsewhere, days))
+    check_bands(scenes)
+    return sorted(scenes, key=lambda scene: (scene.datetime, scene.id))
+
+
+def _in_season(item: pystac.Item, start: date, end: date, days: list[date]) -> bool:
+    """Whether an item falls in the season; its day is noted for the message when nothing does."""
+    moment = item.datetime or item.common_metadata.start_datetime
+    if moment is None:
+        return True
+    day = moment.astimezone(UTC).date()
+    days.append(day)
+    return start <= day <= end
+
+
+def _nothing(href: str, start: date, end: date, total: int, elsewhere: int, days: list[date]) -> str:
+    wanted = f"Expected Sentinel-2 or Sentinel-1 scenes from {start} to {end} in {href}; got "
+    if days:
+        return (
+            f"{wanted}only scenes from {min(days)} to {max(days)}. "
+            "Choose a season within these dates, or another catalogue."
+        )
+    if elsewhere:
+        return f"{wanted}{elsewhere} scenes outside the area. Check the area (longitude first, in degrees)."
+    if total:
+        return f"{wanted}{total} items of other sensors. Use a catalogue of Sentinel-2 L2A or Sentinel-1 RTC."
+    return f"{wanted}an empty catalogue. Check that its links lead to items."
+
+
+def _items(
+    href: str, reader: _Reader, start: date, end: date, area: shapely.Geometry | None
+) -> Iterator[pystac.Item]:
+    document = json.loads(reader.read_text(href))
+    if not isinstance(document, dict) or document.get("type") not in ("Catalog", "Collection"):
+        kind = document.get("type", "no type") if isinstance(document, dict) else "a list"
+        raise CatalogError(
+            f'Expected a STAC catalogue (JSON with "type": "Catalog" or "Collection") at {href}; got {kind}. '
+            "Give the catalogue's folder, its catalog.json, or the address of a STAC API."
+        )
+    if document.get("conformsTo"):
+        return _search(href, reader, start, end, area)
+    return _walk(pystac.read_file(href, stac_io=reader))
+
+
+def _walk(root: pystac.STACObject) -> Iterator[pystac.Item]:
+    """Every item below a catalogue, once; links that go in circles end here."""
+    if not isinstance(root, pystac.Catalog):
+        return
+    waiting, seen = [root], set()
+    while waiting:
+        catalog = waiting.pop()
+        if catalog.self_href in seen:
+            continue
+        seen.add(catalog.self_href)
+        yield from catalog.get_items()
+        waiting.extend(reversed(list(catalog.get_children())))
+
+
+def _search(
+    href: str, reader: _Reader, start: date, end: date, area: shapely.Geometry | None
+) -> Iterator[pystac.Item]:
+    if area is None:
+        raise CatalogError(
+            f"Expected an area to search the API {href} for; got none. "
+            "Give a bounding box or a GeoJSON file (--aoi)."
+        )
+    client = pystac_client.Client.open(href, stac_io=reader.web)
+    offered = {collection.id for collection in client.get_collections()}
+    if not any(name in offered for names in _API_COLLECTIONS for name in names):
+        raise CatalogError(
+            f"Expected one of the collections {', '.join(n for ns in _API_COLLECTIONS for n in ns)} "
+            f"at {href}; got {', '.join(sorted(offered)) or 'none'}. Use an API that has them."
+        )
+    span = (datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC))
+    for names in _API_COLLECTIONS:
+        for name in (n for n in names if n in offered):
+            when = None if "dem" in name else span
+            found = list(client.search(collections=[name], bbox=area.bounds, datetime=when).items())
+            yield from found
+            if found:
+                break
+
+
+def _checked(scene: Scene, catalog: str) -> Scene:
+    """Only files and http(s): a catalogue from the network cannot point a raster reader at local files."""
+    for name, band in scene.bands.items():
+        scheme = urlparse(band.href).scheme
+        allowed = scheme in ("http", "https") or (not _is_remote(catalog) and scheme in ("", "file"))
+        if not allowed or band.href.startswith("/vsi"):
+            places = "an http(s) address" if _is_remote(catalog) else "a file or an http(s) address"
+            raise SceneError(
+                f"Expected {places} for band {name} of scene {scene.id}; got {band.href!r}. "
+                "Use a catalogue whose assets are reachable that way."
+            )
+    return scene
+
+
+def _root(catalog: str | Path) -> str:
+    text = str(catalog)
+    if _is_remote(text):
+        return text
+    path = Path(text).expanduser().resolve()
+    if not path.exists():
+        raise CatalogError(
+            f"Expected a STAC catalogue at {catalog}; got no such file or folder. Check the path."
+        )
+    if path.is_dir():
+        found = [p for p in (path / "catalog.json", path / "collection.json") if p.is_file()]
+        if not found:
+            raise CatalogError(
+                f"Expected a catalog.json in the folder {catalog}; got none. "
+                "Give the catalogue's own folder or file."
+            )
+        path = found[0]
+    return str(path)
+
+
+def _is_remote(href: str) -> bool:
+    return urlparse(href).scheme in ("http", "https")
+
+
+def _flat(bbox: list[float]) -> tuple[float, float, float, float]:
+    """West, south, east, north of a 2-d or 3-d bounding box."""
+    half = len(bbox) // 2
+    return bbox[0], bbox[1], bbox[half], bbox[half + 1]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:300]

@@ -1,0 +1,214 @@
+"""A tile's season: monthly composites of everything that was seen.
+
+Optical: per channel and pixel the median of the month's clear observations. Radar: the mean in linear power, then
+decibel. What nobody saw in a month is not valid in it; nothing is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.enums import Resampling
+from scipy.ndimage import binary_dilation
+
+from surco.embedstore import Season
+from surco.encoder.area import project
+from surco.encoder.channels import CHANNELS, OPTICAL, RADAR, describe
+from surco.encoder.grid import Window
+from surco.encoder.protocol import Bools, Floats
+from surco.encoder.rasters import read_band
+from surco.encoder.scenes import Scene, Sensor
+from surco.encoder.terrain import read_terrain
+from surco.encoder.tile import Tile
+
+__all__ = ["Composite", "compose"]
+
+Counts = npt.NDArray[np.uint16]
+_Read = Callable[[Scene, Window], Floats | None]
+
+UNUSABLE = (0, 1, 3, 8, 9, 10)
+"""Scene classes that say nothing of the land: no data, defective, cloud shadow, cloud (medium, high), thin cirrus.
+
+Dark areas (2) stay: in the Andes they are mostly terrain shadow, which comes back every winter day, and the median
+drops the odd cloud shadow. Snow (11) stays: it is what the land looks like then.
+"""
+CLOUDY = (3, 8, 9, 10)
+CLOUD_MARGIN = 2
+"""Pixels by which clouds and their shadows are widened: 20 m, one pixel of the classification."""
+
+SAME_PASS = timedelta(minutes=30)
+"""Scenes of one sensor closer in time are cuts of one overpass: where they overlap they are one observation."""
+
+_OPTICAL_NAMES = tuple(CHANNELS[i] for i in OPTICAL)
+_RADAR_NAMES = tuple(CHANNELS[i] for i in RADAR)
+_MAX_REFLECTANCE = describe("red").high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Composite:
+    """A tile, and how often each of its pixels was clearly seen in the season: (H, W) uint16 each."""
+
+    tile: Tile
+    n_optical: Counts
+    n_radar: Counts
+
+
+def compose(scenes: Sequence[Scene], window: Window, season: Season) -> Composite:
+    """Make the monthly composites of one window.
+
+    Args:
+        scenes: of the season, any order; those that do not touch the window are not read.
+        window: of the grid.
+        season: twelve months; nothing after `season.last_day` is read.
+
+    Returns:
+        A tile of T = 12 composites: a month's date is the mean of its acquisitions, its middle where there is none.
+
+    Raises:
+        SceneError: a scene that cannot be read or has no CRS.
+    """
+    near = _touching(scenes, window)
+    shape = (12, len(CHANNELS), window.height, window.width)
+    values, dates = np.full(shape, np.nan, np.float32), np.empty(12, "datetime64[D]")
+    counts = np.zeros((2, *shape[2:]), np.uint16)
+    for month, (first, last) in enumerate(season.months()):
+        last_seen = min(last, season.last_day)
+        optical = _passes(near, "sentinel-2", first, last_seen)
+        radar = _passes(near, "sentinel-1", first, last_seen)
+        counts[0] += _optical_month(optical, window, values[month])
+        counts[1] += _radar_month(radar, window, values[month])
+        dates[month] = _mean_date([s.datetime for p in (*optical, *radar) for s in p], first, last)
+    valid = np.isfinite(values)
+    values[~valid] = 0.0
+    static = read_terrain([scene for scene in near if scene.sensor == "dem"], window)
+    tile = Tile(values, valid, dates, window.transform, window.crs, static)
+    return Composite(tile, counts[0], counts[1])
+
+
+def _touching(scenes: Iterable[Scene], window: Window) -> list[Scene]:
+    """Scenes whose footprint comes near the window; the margin allows for footprints drawn roughly."""
+    outline = project(shapely.box(*window.bounds), window.crs, "OGC:CRS84").envelope.buffer(0.002)
+    return [scene for scene in scenes if outline.intersects(scene.footprint)]
+
+
+def _passes(scenes: Iterable[Scene], sensor: Sensor, first: date, last: date) -> list[list[Scene]]:
+    """A month's scenes of one sensor, grouped by overpass, in order of time."""
+    within = [s for s in scenes if s.sensor == sensor and first <= s.datetime.astimezone(UTC).date() <= last]
+    passes: list[list[Scene]] = []
+    for scene in sorted(within, key=lambda s: (s.datetime, s.id)):
+        if passes and scene.datetime - passes[-1][-1].datetime < SAME_PASS:
+            passes[-1].append(scene)
+        else:
+            passes.append([scene])
+    return passes
+
+
+def _optical_month(passes: Sequence[Sequence[Scene]], window: Window, out: Floats) -> Counts:
+    """Write the medians of the clear observations to `out` (14, H, W); return how many there were (H, W)."""
+    seen = [read for scenes in passes if (read := _first_valid(scenes, window, _read_optical)) is not None]
+    if not seen:
+        return np.zeros(out.shape[1:], np.uint16)
+    out[list(OPTICAL)] = _median(seen)
+    count = np.zeros(out.shape[1:], np.uint16)
+    for one in seen:
+        count += np.isfinite(one).any(axis=0)
+    return count
+
+
+def _radar_month(passes: Sequence[Sequence[Scene]], window: Window, out: Floats) -> Counts:
+    """Write the means in decibel to `out` (14, H, W); return how many observations there were (H, W)."""
+    total = np.zeros((len(RADAR), *out.shape[1:]), np.float64)
+    times, count = np.zeros(total.shape, np.uint16), np.zeros(out.shape[1:], np.uint16)
+    for scenes in passes:
+        power = _first_valid(scenes, window, _read_radar)
+        if power is None:
+            continue
+        valid = np.isfinite(power)
+        total += np.where(valid, power, 0.0)
+        times += valid
+        count += valid.any(axis=0)
+    known = times > 0
+    decibel = 10.0 * np.log10(np.divide(total, times, out=np.ones_like(total), where=known))
+    out[list(RADAR)] = np.where(known, decibel, np.nan)
+    return count
+
+
+def _first_valid(scenes: Sequence[Scene], window: Window, read: _Read) -> Floats | None:
+    """One overpass as (C, H, W), NaN where not valid: later cuts fill only what earlier ones left open."""
+    whole: Floats | None = None
+    for scene in scenes:
+        part = read(scene, window)
+        if part is None:
+            continue
+        whole = part if whole is None else np.where(np.isfinite(whole).any(axis=0), whole, part)
+    return whole
+
+
+def _read_optical(scene: Scene, window: Window) -> Floats | None:
+    """Reflectance of a Sentinel-2 scene (10, H, W), NaN where it is not clear; None where nothing is."""
+    clear = _clear(scene, window)
+    if not clear.any():
+        return None
+    out = np.full((len(OPTICAL), window.height, window.width), np.nan, np.float32)
+    dark = np.ones(clear.shape, np.bool_)
+    for place, name in enumerate(_OPTICAL_NAMES):
+        if name in scene.bands:
+            numbers = read_band(scene.bands[name], window, scene.id, name)
+            dark &= ~(numbers > 0)
+            out[place] = _reflectance(numbers, scene.bands[name].scale, scene.bands[name].offset)
+    out[:, ~clear | dark] = np.nan
+    return out if np.isfinite(out).any() else None
+
+
+def _reflectance(numbers: Floats, scale: float, offset: float) -> Floats:
+    """Scaled; slightly negative ones, noise over water and shade, are 0; above the plausible range is a defect."""
+    values = numbers * np.float32(scale) + np.float32(offset)
+    np.maximum(values, 0.0, out=values)
+    values[values > _MAX_REFLECTANCE] = np.nan
+    return values
+
+
+def _clear(scene: Scene, window: Window) -> Bools:
+    """Where a Sentinel-2 scene shows the land; clouds reach in from outside the window as well."""
+    wide = window.padded(CLOUD_MARGIN)
+    classes = read_band(scene.bands["scl"], wide, scene.id, "scl", Resampling.nearest)
+    known = np.nan_to_num(classes, nan=0.0).astype(np.uint8)
+    reach = np.ones((2 * CLOUD_MARGIN + 1,) * 2, np.bool_)
+    unusable: Bools = np.isin(known, UNUSABLE) | binary_dilation(np.isin(known, CLOUDY), reach)
+    inner = slice(CLOUD_MARGIN, -CLOUD_MARGIN)
+    return ~unusable[inner, inner]
+
+
+def _read_radar(scene: Scene, window: Window) -> Floats | None:
+    """Linear power of a Sentinel-1 scene (2, H, W), NaN where there is none; None where there is none at all."""
+    out = np.full((len(RADAR), window.height, window.width), np.nan, np.float32)
+    for place, name in enumerate(_RADAR_NAMES):
+        if name in scene.bands:
+            band = scene.bands[name]
+            power = read_band(band, window, scene.id, name) * np.float32(band.scale) + np.float32(band.offset)
+            power = np.float32(10.0) ** (power / 10) if band.decibel else power
+            out[place] = np.where(power > 0, power, np.nan)
+    return out if np.isfinite(out).any() else None
+
+
+def _median(seen: Sequence[Floats]) -> Floats:
+    """Median over (C, H, W) arrays, NaN left out, the mean of the middle two for an even number."""
+    if len(seen) == 1:
+        return seen[0]
+    ordered = np.sort(np.stack(seen), axis=0)
+    count = np.isfinite(ordered).sum(axis=0)[None]
+    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=0)[0]
+    upper = np.take_along_axis(ordered, count // 2, axis=0)[0]
+    middle: Floats = (lower + upper) / 2
+    return middle
+
+
+def _mean_date(moments: Sequence[datetime], first: date, last: date) -> np.datetime64:
+    days = [moment.astimezone(UTC).date().toordinal() for moment in moments]
+    mean = round(sum(days) / len(days)) if days else (first.toordinal() + last.toordinal()) // 2
+    return np.datetime64(date.fromordinal(mean), "D")
