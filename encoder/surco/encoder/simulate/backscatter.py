@@ -69,4 +69,4 @@ def _ground(state: State, rough: Floats, wind: Floats, channel: int) -> Floats:
     soil = 10.0 ** ((offset + slope * moisture + rough) / 10.0)
     share = np.clip(state.water + 0.5 * state.snow, 0.0, 1.0)
     smooth = np.broadcast_to(10.0 ** ((water + wind) / 10.0), soil.shape)
-    return (1.0 - share) * soil + share * smooth
+    return np.asarray((1.0 - share) * soil + share * smooth)

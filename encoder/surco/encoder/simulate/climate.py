@@ -79,7 +79,7 @@ def draw_weather(climates: list[Climate], rng: np.random.Generator) -> Weather:
     store = _soil_water(temperature, rain)
     rainfed = _lagged(_logistic((store - 0.42) / 0.08) * (0.25 + 0.75 * warmth))
     watered = _lagged(0.2 + 0.8 * _logistic((temperature - 9.5) / 1.4))
-    wetness = np.clip(0.75 * (1 - np.exp(-rain / 45.0)) + 0.25 * store, 0, 1)
+    wetness = np.clip(0.6 * (1 - np.exp(-rain / 45.0)) + 0.25 * store, 0, 1)
     return Weather(temperature, rain, wetness, rainfed, watered, warmth)
 
 
@@ -87,7 +87,7 @@ def _logistic(x: Floats) -> Floats:
     return 1.0 / (1.0 + np.exp(-x))
 
 
-def _soil_water(temperature: Floats, rain: Floats, capacity: float = 75.0) -> Floats:
+def _soil_water(temperature: Floats, rain: Floats, capacity: float = 55.0) -> Floats:
     """Fill 0..1 of a shallow bucket at mid-month: rain in, evaporation out that slows as it empties."""
     demand = 30.0 * np.exp((temperature - 8.0) * 0.125)
     level = np.full(len(rain), 0.3)
@@ -101,12 +101,13 @@ def _soil_water(temperature: Floats, rain: Floats, capacity: float = 75.0) -> Fl
     return out
 
 
-def _lagged(target: Floats, share: float = 0.7) -> Floats:
-    """Grass follows its growing conditions within about a month; run twice round so that the year closes."""
+def _lagged(target: Floats, rise: float = 0.5, fall: float = 0.85) -> Floats:
+    """Grass takes a month or two to grow and dries within one; run twice round so that the year closes."""
     level = target[:, -1]
     out = np.empty_like(target)
     for month in [*range(12), *range(12)]:
-        level = level + share * (target[:, month] - level)
+        step = target[:, month] - level
+        level = level + np.where(step > 0, rise, fall) * step
         out[:, month] = level
     return out
 
@@ -128,4 +129,4 @@ def day_of_season(dates: Dates) -> Floats:
     years = dates.astype("datetime64[Y]")
     start = years.astype("datetime64[M]") + np.timedelta64(4, "M")
     days = (dates.astype("datetime64[D]") - start.astype("datetime64[D]")).astype(np.float64)
-    return np.where(days < 0, days + 365.0, days)
+    return np.asarray(np.where(days < 0, days + 365.0, days))

@@ -46,7 +46,7 @@ class State:
 def grow(parcels: Parcels, weather: Weather, dates: Dates) -> State:
     """The state of N parcels at their (N, T) dates; the same management is repeated in every year."""
     t = {name: values[:, None] for name, values in parcels.traits.items()}
-    day = day_of_season(dates)
+    day: Floats = day_of_season(dates)
     since = _around(day, t["greenup"] - 100.0)
     lai, brown = _canopy(t, day, since, parcels.forage_lai[:, None])
     green, wet = _grass_growth(parcels, weather, dates, t["irrigation"])
@@ -79,7 +79,7 @@ def _around(day: Floats, first: Floats) -> Floats:
     return (day - first) % _YEAR + first
 
 
-def _between(day: Floats, start: Floats, end: Floats, width: float) -> Floats:
+def _between(day: Floats, start: Floats | float, end: Floats, width: float) -> Floats:
     return _logistic((day - start) / width) * _logistic((end - day) / width)
 
 
@@ -87,7 +87,7 @@ def _canopy(t: dict[str, Floats], day: Floats, since: Floats, forage_lai: Floats
     """Leaf area and its brown share: a double logistic that keeps its dead leaves until harvest."""
     brown = _logistic((since - t["yellowing"]) / t["decline"])
     rise = _logistic((since - t["greenup"]) / t["rise"])
-    cycle = t["lai"] * rise * (1.0 - 0.45 * brown) * _logistic((t["harvest"] - since) / 2.5)
+    cycle: Floats = t["lai"] * rise * (1.0 - 0.45 * brown) * _logistic((t["harvest"] - since) / 2.5)
     base = t["base_lai"] * (1.0 + t["swing"] * np.cos(2 * np.pi * (day - t["peak"]) / _YEAR))
     forage = forage_lai * _between(
         _around(day, np.full_like(t["greenup"], -60.0)), 62.0, t["greenup"] - 50.0, 6.0
@@ -108,10 +108,10 @@ def _grass_growth(
 
 
 def _cut_factor(cuts: Floats, day: Floats) -> Floats:
-    """Sawtooth of a meadow: a quarter is left after a cut and it is whole again after some three weeks."""
+    """Sawtooth of a meadow: a fifth is left after a cut and it is whole again after some three weeks."""
     interval = (_LAST_CUT - _FIRST_CUT) / np.maximum(cuts, 1.0)
     since_cut = (day - _FIRST_CUT) % interval
-    regrown = 0.25 + 0.75 * _logistic((since_cut - 11.0) / 3.5)
+    regrown = 0.2 + 0.8 * _logistic((since_cut - 12.0) / 3.5)
     return np.where((cuts >= 1.0) & (day > _FIRST_CUT) & (day < _LAST_CUT + 20.0), regrown, 1.0)
 
 
@@ -121,5 +121,4 @@ def _straw(t: dict[str, Floats], since: Floats) -> Floats:
     age = np.where(since > t["harvest"], since - t["harvest"], since - start + (start + _YEAR - t["harvest"]))
     litter = t["straw"] * np.exp(-np.maximum(age, 0.0) / 120.0)
     ploughed = t["tillage"] * _between(since, t["greenup"] - 45.0, t["harvest"], 3.0)
-    annual = np.where(t["tillage"] > 0, litter * (1.0 - ploughed), t["straw"])
-    return annual
+    return np.where(t["tillage"] > 0, litter * (1.0 - ploughed), t["straw"])

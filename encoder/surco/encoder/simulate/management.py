@@ -138,7 +138,7 @@ def _soils(climates: Sequence[Climate], zone: Ints, brightness: Floats, rng: np.
     regional = np.stack([rng.dirichlet(np.array(c.soils) * 3 + 0.05) for c in climates])
     own = rng.dirichlet([0.6] * len(SOILS), len(zone)) * (regional[zone] > 0.02)
     shares = 0.75 * regional[zone] + 0.25 * own / np.maximum(own.sum(axis=1, keepdims=True), 1e-9)
-    return (shares @ SOILS * brightness[:, None]).astype(np.float32)
+    return np.asarray(shares @ SOILS * brightness[:, None], np.float32)
 
 
 def _bias(zones: int, zone: Ints, index: Ints, rng: np.random.Generator) -> Floats:
@@ -148,4 +148,4 @@ def _bias(zones: int, zone: Ints, index: Ints, rng: np.random.Generator) -> Floa
     by_class = rng.normal(0, 0.035, (zones, len(CROPS), 3)) @ smooth.T
     by_class += rng.normal(0, 0.015, by_class.shape)
     own = rng.normal(0, 0.02, (len(zone), 3)) @ smooth.T
-    return np.exp(by_class[zone, index] + own).astype(np.float32)
+    return np.asarray(np.exp(by_class[zone, index] + own), np.float32)

@@ -29,7 +29,7 @@ def sun_zenith(latitude: Floats, dates: Dates, hour: float = 10.6) -> Floats:
     declination = np.radians(23.45) * np.sin(2 * np.pi * (284 + 121 + day_of_season(dates)) / 365.0)
     angle, latitude = np.radians(15.0 * (hour - 12.0)), np.radians(latitude)[:, None]
     cosine = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(angle)
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def reflectance(parcels: Parcels, state: State, sun: Floats, view: Floats, emulator: Emulator) -> Floats:

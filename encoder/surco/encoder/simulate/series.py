@@ -101,7 +101,8 @@ def _check(n: int, climate: str | None, classes: Sequence[str] | None) -> None:
     unknown = [c for c in classes or () if c not in CROPS]
     if unknown or (classes is not None and len(classes) == 0):
         raise SimulationError(
-            f"expected class names of the crop table; got {unknown or list(classes or ())}; choose among {', '.join(CROPS)}"
+            f"expected class names of the crop table; got {unknown or list(classes or ())}; "
+            f"choose among {', '.join(CROPS)}"
         )
 
 
@@ -140,7 +141,7 @@ def _season_dates(zone: Ints, rng: np.random.Generator) -> Dates:
     first = (year - 1970) * 12 + 4
     months = (first[:, None] + np.arange(12)).astype("datetime64[M]").astype("datetime64[D]")
     wander = np.clip(np.rint(rng.normal(14, 4, months.shape)), 0, 27).astype("timedelta64[D]")
-    return months + wander
+    return np.asarray(months + wander)
 
 
 def _given_dates(dates: Dates, n: int) -> Dates:
