@@ -1,0 +1,22 @@
+"""The page, its files, its colours, and decks for notebooks; handed data and addresses, it knows no other room."""
+
+from surco.viewer.decks import deck, show
+from surco.viewer.errors import AssetError, TableError, ViewerError
+from surco.viewer.page import Asset, asset, asset_names, page
+from surco.viewer.palette import ClassStyle, class_styles, principal_colours, rgb
+
+__all__ = [
+    "Asset",
+    "AssetError",
+    "ClassStyle",
+    "TableError",
+    "ViewerError",
+    "asset",
+    "asset_names",
+    "class_styles",
+    "deck",
+    "page",
+    "principal_colours",
+    "rgb",
+    "show",
+]
