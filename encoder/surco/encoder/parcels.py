@@ -1,0 +1,197 @@
+"""Parcels: polygons whose pixels are pooled together, from GeoJSON or GeoParquet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import shapely
+from pyarrow.lib import ArrowException
+from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import CRSError
+
+from surco.encoder.errors import EncoderError
+from surco.encoder.grid import Window
+
+__all__ = ["ParcelError", "ParcelIndex", "Parcels", "read_parcels"]
+
+_LON_LAT = "OGC:CRS84"
+_CROP = ("crop:name", "crop", "label")
+_MAX_BYTES = 1 << 30
+Objects = npt.NDArray[np.object_]
+
+
+class ParcelError(EncoderError):
+    """A parcel file that cannot be read or used."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcels:
+    """K parcels.
+
+    Attributes:
+        id: (K,) text, each once.
+        geometry: (K,) valid polygons or multipolygons in degrees, OGC:CRS84.
+        crop: (K,) text, None where nobody said.
+        area, perimeter: (K,) m² and m on the ellipsoid.
+        digest: SHA-256 of the file.
+    """
+
+    id: Objects
+    geometry: Objects
+    crop: Objects
+    area: npt.NDArray[np.float64]
+    perimeter: npt.NDArray[np.float64]
+    digest: str
+
+
+class ParcelIndex:
+    """Finds the pixels of parcels on a grid.
+
+    Args:
+        parcels: in degrees.
+        crs: of the grid.
+    """
+
+    def __init__(self, parcels: Parcels, crs: str) -> None:
+        move = Transformer.from_crs(_LON_LAT, crs, always_xy=True).transform
+        self._geometry = shapely.transform(parcels.geometry, move, interleaved=False)
+        self._tree = shapely.STRtree(self._geometry)
+
+    def touches(self, area: shapely.Geometry) -> bool:
+        """Whether any parcel lies in an area given in the grid's CRS."""
+        return bool(len(self._tree.query(area, predicate="intersects")))
+
+    def locate(self, window: Window) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]:
+        """Row numbers of parcels and, beside each, a pixel of the window whose centre lies in that parcel.
+
+        A pixel in two overlapping parcels occurs with both.
+        """
+        near = np.sort(self._tree.query(shapely.box(*window.bounds), predicate="intersects"))
+        if not len(near):
+            return np.empty(0, np.uint64), np.empty(0, np.intp)
+        x, y = window.centres()
+        which, pixel = shapely.STRtree(shapely.points(x, y)).query(self._geometry[near], predicate="contains")
+        return near[which].astype(np.uint64), pixel.astype(np.intp)
+
+
+def read_parcels(path: str | Path) -> Parcels:
+    """Read parcels.
+
+    The `crs` member of GeoJSON and the CRS of GeoParquet are honoured. Invalid polygons are repaired. The id is the
+    feature's own, or its property `id`, or its number in the file; the crop is `crop:name`, `crop` or `label`.
+
+    Raises:
+        ParcelError: not such a file, no parcels, a geometry that is no polygon, an id twice, an unknown CRS.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else None
+    except OSError as error:
+        raise ParcelError(
+            f"Expected a parcel file at {path}; got {error.strerror}. Check the path."
+        ) from error
+    if content is None:
+        raise ParcelError(f"Expected at most 1 GiB in {path}; got more. Split the file, or cut out the area.")
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        geometry, rows, crs = _read_geoparquet(path)
+    else:
+        geometry, rows, crs = _read_geojson(path, content)
+    if not rows:
+        raise ParcelError(f"Expected at least one parcel in {path}; got none. Check the export.")
+    return _parcels(path, _in_degrees(path, geometry, crs), rows, hashlib.sha256(content).hexdigest())
+
+
+def _read_geojson(path: Path, content: bytes) -> tuple[Objects, list[dict[str, Any]], object]:
+    try:
+        document = json.loads(content)
+        features = document["features"]
+        shapes = [shapely.geometry.shape(f["geometry"]) if f["geometry"] else None for f in features]
+        rows = [{**(f.get("properties") or {}), **({"id": f["id"]} if "id" in f else {})} for f in features]
+        crs = (document.get("crs") or {}).get("properties", {}).get("name", _LON_LAT)
+    except (ValueError, LookupError, TypeError, AttributeError, shapely.GEOSException) as error:
+        raise ParcelError(
+            f"Expected a GeoJSON FeatureCollection or GeoParquet in {path}; got something else "
+            f"({type(error).__name__}: {str(error)[:200]}). Export the parcels as GeoJSON."
+        ) from error
+    return np.array([*shapes, None], object)[:-1], rows, crs
+
+
+def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]:
+    try:
+        table = pq.read_table(path)
+        geo = json.loads((table.schema.metadata or {})[b"geo"])
+        column = geo["primary_column"]
+        shapes = shapely.from_wkb(table.column(column).to_numpy(zero_copy_only=False))
+        crs = geo["columns"][column].get("crs") or _LON_LAT
+    except (ArrowException, OSError, ValueError, LookupError, TypeError, shapely.GEOSException) as error:
+        raise ParcelError(
+            f"Expected GeoParquet with WKB polygons in {path}; got something else "
+            f"({type(error).__name__}: {str(error)[:200]}). Export the parcels as GeoJSON."
+        ) from error
+    kept = [name for name in ("id", *_CROP) if name in table.column_names]
+    rows: list[dict[str, Any]] = table.select(kept).to_pylist() if kept else [{}] * len(shapes)
+    return shapes, rows, crs
+
+
+def _in_degrees(path: Path, geometry: Objects, crs: object) -> Objects:
+    try:
+        source = CRS.from_user_input(crs)
+    except CRSError as error:
+        raise ParcelError(
+            f"Expected a known CRS in {path}; got {str(crs)[:100]!r}. Write the parcels in longitude and latitude."
+        ) from error
+    for number, shape in enumerate(geometry):
+        if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
+            kind = "no geometry" if shape is None or shape.is_empty else shape.geom_type
+            raise ParcelError(
+                f"Expected a polygon in feature {number} of {path}; got {kind}. Remove or redraw the feature."
+            )
+    flat = shapely.force_2d(geometry)
+    if source != CRS.from_user_input(_LON_LAT):
+        move = Transformer.from_crs(source, _LON_LAT, always_xy=True).transform
+        flat = shapely.transform(flat, move, interleaved=False)
+    bounds = shapely.bounds(flat)
+    bad = ~((np.abs(bounds[:, ::2]) <= 180).all(axis=1) & (np.abs(bounds[:, 1::2]) <= 90).all(axis=1))
+    if bad.any():
+        raise ParcelError(
+            f"Expected longitudes and latitudes in {path}; got {bounds[bad.argmax()].tolist()} in feature "
+            f"{int(bad.argmax())}. State the CRS of projected coordinates in the file's crs member."
+        )
+    return np.array([*map(_polygonal, shapely.make_valid(flat)), None], object)[:-1]
+
+
+def _polygonal(shape: shapely.Geometry) -> shapely.Geometry:
+    """The polygons of a repaired geometry; repair may leave lines where a ring touched itself."""
+    if shape.geom_type in ("Polygon", "MultiPolygon"):
+        return shape
+    return shapely.union_all([part for part in shapely.get_parts(shape) if part.area > 0])
+
+
+def _parcels(path: Path, geometry: Objects, rows: Sequence[dict[str, Any]], digest: str) -> Parcels:
+    ids = [str(number if row.get("id") is None else row["id"]) for number, row in enumerate(rows)]
+    name, times = Counter(ids).most_common(1)[0]
+    if times > 1:
+        raise ParcelError(
+            f"Expected each parcel id once in {path}; got {name!r} {times} times. "
+            "Make the ids unique, or leave them out to number the parcels."
+        )
+    crops = [next((row[c] for c in _CROP if row.get(c) is not None), None) for row in rows]
+    geod = Geod(ellps="WGS84")
+    measures = np.array([geod.geometry_area_perimeter(shape) for shape in geometry], np.float64)
+    return Parcels(
+        np.array(ids, object),
+        geometry,
+        np.array([None if crop is None else str(crop) for crop in crops], object),
+        np.abs(measures[:, 0]),
+        measures[:, 1],
+        digest,
+    )

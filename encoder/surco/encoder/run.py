@@ -1,0 +1,280 @@
+"""The whole way from a catalogue to a store's tables, a tile at a time, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import shapely
+
+from surco.embedstore import Season, Store
+from surco.encoder.area import read_area
+from surco.encoder.catalog import read_scenes
+from surco.encoder.channels import OPTICAL, RADAR
+from surco.encoder.composite import Composite, compose
+from surco.encoder.errors import CatalogError, EncoderError, ModelError
+from surco.encoder.grid import Grid, Window, make_grid
+from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
+from surco.encoder.pool import Pixels, Sums, coarser, locate_cells, merge, ndvi_of, pool
+from surco.encoder.protocol import Encoder, Floats
+from surco.encoder.rasters import raster_settings
+from surco.encoder.report import EncodeReport, read_report, run_meta
+from surco.encoder.runkey import run_key
+from surco.encoder.scenes import Scene
+from surco.encoder.staging import Staging, TileSums, merged_cells
+from surco.encoder.tables import cell_batches, parcel_batches
+
+__all__ = ["Progress", "encode_store"]
+
+Progress = Callable[[int, int, str], None]
+"""Told how many of how many tiles are done, and what comes now."""
+
+BLOCK_PIXELS = 8192
+_COARSEST, _FINEST = 5, 12
+"""Resolutions whose cells hold at most what the sums can (`pool.UNIT`), and at least one pixel of 10 m."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """Everything a run is made from; `key` tells two runs apart that would not give the same tables."""
+
+    catalog: str
+    scenes: Sequence[Scene]
+    season: Season
+    encoder: Encoder
+    grid: Grid
+    windows: Sequence[Window]
+    resolutions: tuple[int, ...]
+    parcels: Parcels | None
+    index: ParcelIndex | None
+    key: str
+
+
+def encode_store(
+    catalog: str | Path,
+    season: Season,
+    store: Store,
+    encoder: Encoder,
+    *,
+    parcels: str | Path | None = None,
+    resolutions: Sequence[int] = (9, 11),
+    aoi: str | Path | Sequence[float] | shapely.Geometry | None = None,
+    progress: Progress | None = None,
+) -> EncodeReport:
+    """Turn a season of scenes into a store's cells and parcels.
+
+    Nothing is visible in the store before everything is done, in one transaction. A run that was stopped, whatever
+    stopped it, goes on behind its last finished tile when it is started again; one that is already in the store
+    does nothing.
+
+    Args:
+        catalog: a static STAC catalogue (folder, file, address) or the address of a STAC API.
+        season: of the store's start month.
+        store: to write to.
+        encoder: turns series into vectors; a mapping in its attribute `card`, if any, goes into the store.
+        parcels: GeoJSON or GeoParquet of polygons to pool besides the cells.
+        resolutions: of the H3 cells, 5 to 12.
+        aoi: area in degrees, see `area.read_area`; None takes what the scenes cover.
+        progress: called as `progress(done, total, text)`, in tiles.
+
+    Raises:
+        EncoderError: a catalogue, scene, area, parcel file or encoder that cannot be used.
+        EmbedstoreError: a store that cannot be written.
+    """
+    began = time.monotonic()
+    tell = progress or _silent
+    plan = _plan(str(catalog), season, store, encoder, parcels, resolutions, aoi)
+    known = _known(plan, store)
+    if known is not None:
+        tell(known.tiles, known.tiles, "already in the store")
+        return replace(known, seconds=time.monotonic() - began)
+    staging = Staging(store.staging(plan.key))
+    resumed = _encode_tiles(plan, staging, tell)
+    tell(len(plan.windows), len(plan.windows), "writing tables")
+    _commit(plan, staging, store)
+    store.clear_staging(plan.key)
+    written = _known(plan, store)
+    if written is None:
+        raise RuntimeError(f"the tables of run {plan.key} are not in {store.path} after their transaction")
+    return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began)
+
+
+def _plan(
+    catalog: str,
+    season: Season,
+    store: Store,
+    encoder: Encoder,
+    parcels: str | Path | None,
+    resolutions: Sequence[int],
+    aoi: str | Path | Sequence[float] | shapely.Geometry | None,
+) -> _Plan:
+    levels = _check(season, store, resolutions)
+    area = None if aoi is None else read_area(aoi)
+    outlines = None if parcels is None else read_parcels(parcels)
+    scenes = read_scenes(catalog, season.start, season.last_day, area)
+    grid = make_grid(scenes, area)
+    index = None if outlines is None else ParcelIndex(outlines, grid.crs)
+    if index is not None and not index.touches(grid.area):
+        raise ParcelError(
+            f"Expected parcels within the area to encode; got none of those in {parcels} there. "
+            "Check the parcels' CRS and the area."
+        )
+    digest = outlines.digest if outlines is not None else ""
+    key = run_key(scenes, season, encoder, grid, levels, digest)
+    return _Plan(catalog, scenes, season, encoder, grid, list(grid.windows()), levels, outlines, index, key)
+
+
+def _known(plan: _Plan, store: Store) -> EncodeReport | None:
+    count = None if plan.parcels is None else len(plan.parcels.id)
+    return read_report(store, plan.key, plan.encoder.model_id, plan.season, plan.resolutions, count)
+
+
+def _check(season: Season, store: Store, resolutions: Sequence[int]) -> tuple[int, ...]:
+    """The resolutions, finest first; refuses now what the store would refuse after hours of work."""
+    levels = tuple(sorted(set(resolutions), reverse=True))
+    if not levels or levels[0] > _FINEST or levels[-1] < _COARSEST:
+        raise EncoderError(
+            f"Expected H3 resolutions from {_COARSEST} to {_FINEST}; got {list(resolutions)}. "
+            "Use 9 and 11, about 300 m and 50 m across."
+        )
+    if season.start_month != store.start_month:
+        raise EncoderError(
+            f"Expected a season that starts in month {store.start_month}, as all of the store {store.path}; "
+            f"got {season.start} to {season.end}. Change the season's dates, or write to another store."
+        )
+    return levels
+
+
+def _encode_tiles(plan: _Plan, staging: Staging, tell: Progress) -> int:
+    """Encode every tile that is not staged yet; return how many already were."""
+    resumed = 0
+    with raster_settings():
+        for number, window in enumerate(plan.windows):
+            tell(number, len(plan.windows), f"tile {number + 1} of {len(plan.windows)}")
+            if staging.has(window):
+                resumed += 1
+                continue
+            staging.save(window, _encode_tile(plan, window))
+    return resumed
+
+
+def _encode_tile(plan: _Plan, window: Window) -> TileSums:
+    composite = compose(plan.scenes, window, plan.season)
+    inside = window.inside(plan.grid.area).ravel()
+    lonlat = window.lonlat()
+    pixels = Pixels(
+        _encode_pixels(plan.encoder, composite, lonlat, inside),
+        ndvi_of(composite).reshape(12, -1).T,
+        composite.n_optical.ravel(),
+        composite.n_radar.ravel(),
+    )
+    rows = np.flatnonzero(inside)
+    cells = pool(locate_cells(lonlat[rows], plan.resolutions[0]), pixels, rows)
+    valid = composite.tile.valid.reshape(12, composite.tile.valid.shape[1], -1)[:, :, inside]
+    return TileSums(
+        cells,
+        _pool_parcels(plan.index, window, pixels, inside),
+        len(rows),
+        tuple(valid[:, OPTICAL].any(axis=1).sum(axis=1).tolist()),
+        tuple(valid[:, RADAR].any(axis=1).sum(axis=1).tolist()),
+    )
+
+
+def _pool_parcels(
+    index: ParcelIndex | None, window: Window, pixels: Pixels, inside: npt.NDArray[np.bool_]
+) -> Sums:
+    keys, rows = (np.empty(0, np.uint64), np.empty(0, np.intp)) if index is None else index.locate(window)
+    within = inside[rows]
+    return pool(keys[within], pixels, rows[within])
+
+
+def _encode_pixels(
+    encoder: Encoder, composite: Composite, lonlat: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]
+) -> Floats:
+    """Vectors of a tile's pixels, (H * W, D) float32, NaN outside the area and where nothing was seen."""
+    tile = composite.tile
+    values = tile.values.reshape(*tile.values.shape[:2], -1)
+    valid = tile.valid.reshape(values.shape)
+    static = tile.static.reshape(2, -1)
+    place = lonlat.astype(np.float32)
+    out = np.full((values.shape[2], encoder.dimension), np.nan, np.float32)
+    for rows in _blocks(np.flatnonzero(valid.any(axis=(0, 1)) & inside)):
+        series = np.ascontiguousarray(values[:, :, rows].transpose(2, 0, 1))
+        usable = np.ascontiguousarray(valid[:, :, rows].transpose(2, 0, 1))
+        vectors = encoder.encode(series, usable, tile.dates, place[rows], static[:, rows].T)
+        out[rows] = _unit_vectors(vectors, len(rows), encoder)
+    return out
+
+
+def _blocks(rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    for start in range(0, len(rows), BLOCK_PIXELS):
+        yield rows[start : start + BLOCK_PIXELS]
+
+
+def _unit_vectors(vectors: Floats, count: int, encoder: Encoder) -> Floats:
+    length = np.linalg.norm(vectors, axis=-1)
+    if (
+        vectors.shape != (count, encoder.dimension)
+        or not (np.abs(length - 1) < 1e-3)[np.isfinite(length)].all()
+    ):
+        raise ModelError(
+            f"Expected {count} unit vectors of {encoder.dimension} values from {encoder.model_id}; got "
+            f"{vectors.shape} of lengths up to {np.nanmax(length, initial=0):g}. Correct the encoder."
+        )
+    return vectors
+
+
+def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
+    """Merge the tiles and write all tables in one transaction."""
+    meta = run_meta(plan.key, plan.season, plan.scenes, (staging.load(w) for w in plan.windows))
+    if not meta["pixels_seen"]:
+        raise CatalogError(
+            f"Expected at least one clear observation in {plan.season}; got {len(plan.scenes)} scenes without "
+            "a usable pixel in the area. Choose another season or area."
+        )
+    about = {"model_id": plan.encoder.model_id, "season": plan.season}
+    sources = _sources(plan)
+    card = getattr(plan.encoder, "card", None)
+    with store.transaction() as transaction:
+        if isinstance(card, Mapping):
+            transaction.put_model(plan.encoder.model_id, card)
+        for level in plan.resolutions:
+            batches = _cell_rows(plan, staging, level)
+            transaction.put_cells(batches, **about, resolution=level, sources=sources, meta=meta)
+        if plan.parcels is not None:
+            batches = parcel_batches(_parcel_sums(plan, staging), plan.parcels)
+            transaction.put_parcels(batches, **about, sources=sources, meta=meta)
+
+
+def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:
+    def load(number: int) -> Sums:
+        cells = staging.load(plan.windows[number]).cells
+        return cells if level == plan.resolutions[0] else coarser(cells, level)
+
+    for sums in merged_cells(len(plan.windows), load):
+        yield from cell_batches(sums)
+
+
+def _parcel_sums(plan: _Plan, staging: Staging) -> Sums:
+    sums = merge([staging.load(window).parcels for window in plan.windows])
+    if not sums.pixels.any():
+        raise ParcelError(
+            "Expected a parcel with at least one pixel that was seen; got none. "
+            "Check the parcels' CRS, or choose another season."
+        )
+    return sums
+
+
+def _sources(plan: _Plan) -> list[str]:
+    """Collections, and the catalogue's address; of a local one only the name, not where it lies."""
+    place = plan.catalog if "://" in plan.catalog else Path(plan.catalog).resolve().name
+    return [place, *sorted({scene.collection for scene in plan.scenes})]
+
+
+def _silent(done: int, total: int, text: str) -> None:
+    """Nobody asked."""

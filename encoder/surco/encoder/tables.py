@@ -1,0 +1,107 @@
+"""Sums as rows of the store's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import shapely
+from h3ronpy.vector import cells_to_wkb_points
+
+from surco.embedstore import cells_schema, parcels_schema, quantize
+from surco.encoder.parcels import Parcels
+from surco.encoder.pool import UNIT, Sums
+
+__all__ = ["cell_batches", "parcel_batches"]
+
+_ROWS = 65_536
+_MOST = np.iinfo(np.uint16).max
+
+
+def cell_batches(sums: Sums) -> Iterator[pa.RecordBatch]:
+    """Rows of `cells_schema`, in the order of the cells; a cell of which nothing was seen has none."""
+    seen = np.flatnonzero(sums.pixels)
+    schema = cells_schema(sums.vector.shape[1])
+    for start in range(0, len(seen), _ROWS):
+        rows = seen[start : start + _ROWS]
+        cells = pa.array(sums.key[rows])
+        columns = {"h3": cells, "geometry": pa.array(cells_to_wkb_points(cells)).cast(pa.binary())}
+        yield _batch({**columns, **_embedding_columns(sums, rows)}, schema)
+
+
+def parcel_batches(sums: Sums, parcels: Parcels) -> Iterator[pa.RecordBatch]:
+    """Rows of `parcels_schema`; a parcel without a pixel that was seen has none."""
+    seen = np.flatnonzero(sums.pixels)
+    schema = parcels_schema(sums.vector.shape[1])
+    for start in range(0, len(seen), _ROWS):
+        rows = seen[start : start + _ROWS]
+        which = sums.key[rows].astype(np.intp)
+        geometry = parcels.geometry[which]
+        sides = np.asarray(shapely.bounds(geometry), np.float32)
+        names = ("xmin", "ymin", "xmax", "ymax")
+        columns = {
+            "id": pa.array(parcels.id[which].tolist(), pa.string()),
+            "geometry": pa.array(shapely.to_wkb(geometry).tolist(), pa.binary()),
+            "bbox": pa.StructArray.from_arrays(
+                [pa.array(sides[:, side]) for side in range(4)], fields=list(schema.field("bbox").type)
+            ),
+            "metrics:area": pa.array(parcels.area[which].astype(np.float32)),
+            "metrics:perimeter": pa.array(parcels.perimeter[which].astype(np.float32)),
+            "crop:name": pa.array(parcels.crop[which].tolist(), pa.string()),
+        }
+        yield _batch({**columns, **_embedding_columns(sums, rows)}, schema)
+
+
+def _batch(columns: dict[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([columns[name] for name in schema.names], schema=schema)
+
+
+def _embedding_columns(sums: Sums, rows: npt.NDArray[np.intp]) -> dict[str, pa.Array]:
+    pixels = sums.pixels[rows]
+    mean, deviation = _moments(sums.vector[rows], sums.square[rows], pixels)
+    embedding, scale = quantize(mean)
+    spread, spread_scale = quantize(deviation)
+    return {
+        "embedding": _lists(embedding),
+        "embedding_scale": pa.array(scale),
+        "spread": _lists(spread),
+        "spread_scale": pa.array(spread_scale),
+        "ndvi": _ndvi(sums.ndvi[rows], sums.ndvi_pixels[rows]),
+        "n_pixels": pa.array(pixels.astype(np.uint32)),
+        "valid_fraction": pa.array((pixels / sums.total[rows]).astype(np.float32)),
+        "n_optical": _mean_count(sums.optical[rows], pixels),
+        "n_radar": _mean_count(sums.radar[rows], pixels),
+        "comuna": pa.nulls(len(rows), pa.uint16()),
+    }
+
+
+def _moments(
+    vector: npt.NDArray[np.int64], square: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and standard deviation (divided by n, not n - 1), (K, D) float32 each.
+
+    The sums are whole numbers, so equal pixels give a deviation of nothing but float64 rounding; that is cut off.
+    """
+    count = pixels[:, None]
+    mean = vector / count
+    variance = (square - vector * mean) / count
+    variance[variance < np.maximum(square / count, 1.0) * 1e-12] = 0.0
+    return (mean / UNIT).astype(np.float32), (np.sqrt(variance) / UNIT).astype(np.float32)
+
+
+def _ndvi(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array:
+    """Mean NDVI times 100, rounded, as int8 lists with null for a month without any."""
+    hundredths = np.rint(100 * np.divide(total, pixels * UNIT, out=np.zeros(total.shape), where=pixels > 0))
+    flat = pa.array(hundredths.astype(np.int8).ravel(), mask=(pixels == 0).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, total.shape[1])
+
+
+def _mean_count(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array:
+    return pa.array(np.minimum(np.rint(total / pixels), _MOST).astype(np.uint16))
+
+
+def _lists(values: npt.NDArray[np.int8]) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(values).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
