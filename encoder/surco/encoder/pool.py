@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import h3ronpy
 import numpy as np
@@ -55,8 +56,12 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pixels:
-    """P pixels of a tile: what is summed. `vector` (P, D) float32, NaN rows where nothing was seen; `ndvi` (P, 12)
-    float32 with NaN; `optical`, `radar` (P,) observations.
+    """P pixels of a tile: what is summed.
+
+    Attributes:
+        vector: (P, D) float32, NaN rows where nothing was seen.
+        ndvi: (P, 12) float32, NaN where a month had none.
+        optical, radar: (P,) observations.
     """
 
     vector: Floats
@@ -76,7 +81,9 @@ def ndvi_of(composite: Composite) -> Floats:
     values, valid = composite.tile.values, composite.tile.valid
     nir, red = values[:, INDEX["nir"]], values[:, INDEX["red"]]
     both = valid[:, INDEX["nir"]] & valid[:, INDEX["red"]] & (nir + red > 0)
-    return np.divide(nir - red, nir + red, out=np.full(nir.shape, np.nan, np.float32), where=both)
+    out: Floats = np.full(nir.shape, np.nan, np.float32)
+    np.divide(nir - red, nir + red, out=out, where=both)
+    return out
 
 
 def pool(keys: Keys, pixels: Pixels, rows: npt.NDArray[np.intp] | None = None) -> Sums:
@@ -92,7 +99,7 @@ def pool(keys: Keys, pixels: Pixels, rows: npt.NDArray[np.intp] | None = None) -
     unique, starts = np.unique(keys[order], return_index=True)
     vector = _whole(pixels.vector)[taken]
     ndvi = pixels.ndvi[taken]
-    seen = np.isfinite(pixels.vector).all(axis=1)[taken]
+    seen: npt.NDArray[np.bool_] = np.isfinite(pixels.vector[taken]).all(axis=1)
     ndvi_seen = np.isfinite(ndvi) & seen[:, None]
     vector[~seen] = 0
     return Sums(
@@ -142,6 +149,6 @@ def _whole(values: Floats) -> Whole:
     return np.rint(steps, out=steps).astype(np.int64)
 
 
-def _keys(cells: object) -> Keys:
+def _keys(cells: Any) -> Keys:
     found: Keys = pa.array(cells).to_numpy(zero_copy_only=False).astype(np.uint64)
     return found

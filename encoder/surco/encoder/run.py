@@ -7,21 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
 from surco.embedstore import Season, Store
 from surco.encoder.area import read_area
 from surco.encoder.catalog import read_scenes
-from surco.encoder.channels import OPTICAL, RADAR
-from surco.encoder.composite import Composite, compose
-from surco.encoder.errors import CatalogError, EncoderError, ModelError
+from surco.encoder.composite import compose
+from surco.encoder.encode_tile import encode_tile
+from surco.encoder.errors import CatalogError, EncoderError
 from surco.encoder.grid import Grid, Window, make_grid
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
-from surco.encoder.pool import Pixels, Sums, coarser, locate_cells, merge, ndvi_of, pool
-from surco.encoder.protocol import Encoder, Floats
+from surco.encoder.pool import Sums, coarser, merge
+from surco.encoder.protocol import Encoder
 from surco.encoder.rasters import raster_settings
 from surco.encoder.report import EncodeReport, read_report, run_meta
 from surco.encoder.runkey import run_key
@@ -34,7 +32,6 @@ __all__ = ["Progress", "encode_store"]
 Progress = Callable[[int, int, str], None]
 """Told how many of how many tiles are done, and what comes now."""
 
-BLOCK_PIXELS = 8192
 _COARSEST, _FINEST = 5, 12
 """Resolutions whose cells hold at most what the sums can (`pool.UNIT`), and at least one pixel of 10 m."""
 
@@ -159,74 +156,20 @@ def _encode_tiles(plan: _Plan, staging: Staging, tell: Progress) -> int:
             if staging.has(window):
                 resumed += 1
                 continue
-            staging.save(window, _encode_tile(plan, window))
+            staging.save(window, _encode_window(plan, window))
     return resumed
 
 
-def _encode_tile(plan: _Plan, window: Window) -> TileSums:
+def _encode_window(plan: _Plan, window: Window) -> TileSums:
     composite = compose(plan.scenes, window, plan.season)
-    inside = window.inside(plan.grid.area).ravel()
-    lonlat = window.lonlat()
-    pixels = Pixels(
-        _encode_pixels(plan.encoder, composite, lonlat, inside),
-        ndvi_of(composite).reshape(12, -1).T,
-        composite.n_optical.ravel(),
-        composite.n_radar.ravel(),
+    return encode_tile(
+        composite,
+        window,
+        plan.encoder,
+        area=plan.grid.area,
+        resolution=plan.resolutions[0],
+        parcels=plan.index,
     )
-    rows = np.flatnonzero(inside)
-    cells = pool(locate_cells(lonlat[rows], plan.resolutions[0]), pixels, rows)
-    valid = composite.tile.valid.reshape(12, composite.tile.valid.shape[1], -1)[:, :, inside]
-    return TileSums(
-        cells,
-        _pool_parcels(plan.index, window, pixels, inside),
-        len(rows),
-        tuple(valid[:, OPTICAL].any(axis=1).sum(axis=1).tolist()),
-        tuple(valid[:, RADAR].any(axis=1).sum(axis=1).tolist()),
-    )
-
-
-def _pool_parcels(
-    index: ParcelIndex | None, window: Window, pixels: Pixels, inside: npt.NDArray[np.bool_]
-) -> Sums:
-    keys, rows = (np.empty(0, np.uint64), np.empty(0, np.intp)) if index is None else index.locate(window)
-    within = inside[rows]
-    return pool(keys[within], pixels, rows[within])
-
-
-def _encode_pixels(
-    encoder: Encoder, composite: Composite, lonlat: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]
-) -> Floats:
-    """Vectors of a tile's pixels, (H * W, D) float32, NaN outside the area and where nothing was seen."""
-    tile = composite.tile
-    values = tile.values.reshape(*tile.values.shape[:2], -1)
-    valid = tile.valid.reshape(values.shape)
-    static = tile.static.reshape(2, -1)
-    place = lonlat.astype(np.float32)
-    out = np.full((values.shape[2], encoder.dimension), np.nan, np.float32)
-    for rows in _blocks(np.flatnonzero(valid.any(axis=(0, 1)) & inside)):
-        series = np.ascontiguousarray(values[:, :, rows].transpose(2, 0, 1))
-        usable = np.ascontiguousarray(valid[:, :, rows].transpose(2, 0, 1))
-        vectors = encoder.encode(series, usable, tile.dates, place[rows], static[:, rows].T)
-        out[rows] = _unit_vectors(vectors, len(rows), encoder)
-    return out
-
-
-def _blocks(rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    for start in range(0, len(rows), BLOCK_PIXELS):
-        yield rows[start : start + BLOCK_PIXELS]
-
-
-def _unit_vectors(vectors: Floats, count: int, encoder: Encoder) -> Floats:
-    length = np.linalg.norm(vectors, axis=-1)
-    if (
-        vectors.shape != (count, encoder.dimension)
-        or not (np.abs(length - 1) < 1e-3)[np.isfinite(length)].all()
-    ):
-        raise ModelError(
-            f"Expected {count} unit vectors of {encoder.dimension} values from {encoder.model_id}; got "
-            f"{vectors.shape} of lengths up to {np.nanmax(length, initial=0):g}. Correct the encoder."
-        )
-    return vectors
 
 
 def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
@@ -237,18 +180,19 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
             f"Expected at least one clear observation in {plan.season}; got {len(plan.scenes)} scenes without "
             "a usable pixel in the area. Choose another season or area."
         )
-    about = {"model_id": plan.encoder.model_id, "season": plan.season}
-    sources = _sources(plan)
+    model_id, season, sources = plan.encoder.model_id, plan.season, _sources(plan)
     card = getattr(plan.encoder, "card", None)
     with store.transaction() as transaction:
         if isinstance(card, Mapping):
-            transaction.put_model(plan.encoder.model_id, card)
+            transaction.put_model(model_id, card)
         for level in plan.resolutions:
             batches = _cell_rows(plan, staging, level)
-            transaction.put_cells(batches, **about, resolution=level, sources=sources, meta=meta)
+            transaction.put_cells(
+                batches, model_id=model_id, season=season, resolution=level, sources=sources, meta=meta
+            )
         if plan.parcels is not None:
             batches = parcel_batches(_parcel_sums(plan, staging), plan.parcels)
-            transaction.put_parcels(batches, **about, sources=sources, meta=meta)
+            transaction.put_parcels(batches, model_id=model_id, season=season, sources=sources, meta=meta)
 
 
 def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:

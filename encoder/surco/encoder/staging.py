@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -117,7 +118,7 @@ def _to_batch(sums: Sums, counts: str) -> pa.RecordBatch:
     return pa.record_batch(list(columns.values()), schema=schema)
 
 
-def _to_column(values: np.ndarray) -> pa.Array:
+def _to_column(values: np.ndarray) -> pa.Array[Any]:
     flat = pa.array(np.ascontiguousarray(values).ravel())
     return flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
@@ -126,7 +127,7 @@ def _to_sums(batch: pa.RecordBatch) -> Sums:
     return Sums(**{field.name: _to_values(batch.column(field.name)) for field in fields(Sums)})
 
 
-def _to_values(column: pa.Array) -> np.ndarray:
-    if not pa.types.is_fixed_size_list(column.type):
-        return column.to_numpy()
-    return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+def _to_values(column: pa.Array[Any]) -> np.ndarray:
+    if isinstance(column, pa.FixedSizeListArray):
+        return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return column.to_numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,10 @@ def cell_batches(sums: Sums) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(seen), _ROWS):
         rows = seen[start : start + _ROWS]
         cells = pa.array(sums.key[rows])
-        columns = {"h3": cells, "geometry": pa.array(cells_to_wkb_points(cells)).cast(pa.binary())}
+        columns: dict[str, pa.Array[Any]] = {
+            "h3": cells,
+            "geometry": pa.array(cells_to_wkb_points(cells)).cast(pa.binary()),
+        }
         yield _batch({**columns, **_embedding_columns(sums, rows)}, schema)
 
 
@@ -40,8 +44,7 @@ def parcel_batches(sums: Sums, parcels: Parcels) -> Iterator[pa.RecordBatch]:
         which = sums.key[rows].astype(np.intp)
         geometry = parcels.geometry[which]
         sides = np.asarray(shapely.bounds(geometry), np.float32)
-        names = ("xmin", "ymin", "xmax", "ymax")
-        columns = {
+        columns: dict[str, pa.Array[Any]] = {
             "id": pa.array(parcels.id[which].tolist(), pa.string()),
             "geometry": pa.array(shapely.to_wkb(geometry).tolist(), pa.binary()),
             "bbox": pa.StructArray.from_arrays(
@@ -54,11 +57,11 @@ def parcel_batches(sums: Sums, parcels: Parcels) -> Iterator[pa.RecordBatch]:
         yield _batch({**columns, **_embedding_columns(sums, rows)}, schema)
 
 
-def _batch(columns: dict[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+def _batch(columns: dict[str, pa.Array[Any]], schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
 
-def _embedding_columns(sums: Sums, rows: npt.NDArray[np.intp]) -> dict[str, pa.Array]:
+def _embedding_columns(sums: Sums, rows: npt.NDArray[np.intp]) -> dict[str, pa.Array[Any]]:
     pixels = sums.pixels[rows]
     mean, deviation = _moments(sums.vector[rows], sums.square[rows], pixels)
     embedding, scale = quantize(mean)
@@ -91,17 +94,17 @@ def _moments(
     return (mean / UNIT).astype(np.float32), (np.sqrt(variance) / UNIT).astype(np.float32)
 
 
-def _ndvi(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array:
+def _ndvi(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array[Any]:
     """Mean NDVI times 100, rounded, as int8 lists with null for a month without any."""
     hundredths = np.rint(100 * np.divide(total, pixels * UNIT, out=np.zeros(total.shape), where=pixels > 0))
     flat = pa.array(hundredths.astype(np.int8).ravel(), mask=(pixels == 0).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, total.shape[1])
 
 
-def _mean_count(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array:
+def _mean_count(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array[Any]:
     return pa.array(np.minimum(np.rint(total / pixels), _MOST).astype(np.uint16))
 
 
-def _lists(values: npt.NDArray[np.int8]) -> pa.Array:
+def _lists(values: npt.NDArray[np.int8]) -> pa.Array[Any]:
     flat = pa.array(np.ascontiguousarray(values).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
