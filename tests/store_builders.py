@@ -66,14 +66,14 @@ def cells_batch(cells: Sequence[int], vectors: np.ndarray) -> pa.RecordBatch:
 
 
 def squares(n: int, lon: float = LON, lat: float = LAT, size: float = 0.002) -> np.ndarray:
-    """n square parcels in rows of ten, without gaps."""
+    """Square parcels in rows of ten, without gaps."""
     step = np.arange(n)
     west, south = lon + step % 10 * size, lat + step // 10 * size
     return shapely.box(west, south, west + size, south + size)
 
 
 def parcels_batch(shapes: np.ndarray, vectors: np.ndarray, crops: Sequence[str | None]) -> pa.RecordBatch:
-    """Rows of `parcels`, with ids p0, p1, …"""
+    """Rows of `parcels`, with ids p0, p1, and so on."""
     n = len(shapes)
     sides = [pa.array(side.astype(np.float32)) for side in shapely.bounds(shapes).T]
     schema = parcels_schema(vectors.shape[1])

@@ -12,17 +12,32 @@ from surco.embedstore.errors import (
     StoreError,
     VectorError,
 )
+from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_labels
+from surco.embedstore.matching import Conflict, Examples, match_labels
 from surco.embedstore.quantise import QUANTISATION, dequantize, quantize
-from surco.embedstore.schema import EmbeddingBatch, Table, cells_schema, fixed_size_column, parcels_schema
+from surco.embedstore.schema import (
+    EmbeddingBatch,
+    Table,
+    cells_schema,
+    fixed_size_column,
+    fixed_size_matrix,
+    parcels_schema,
+)
+from surco.embedstore.search import nearest
 from surco.embedstore.season import Season
+from surco.embedstore.sql import connect, run_sql, run_sql_on
 from surco.embedstore.store import Store, TableInfo
 from surco.embedstore.transaction import Transaction
 
 __all__ = [
+    "CLASS_COLUMNS",
     "QUANTISATION",
+    "Conflict",
     "EmbeddingBatch",
     "EmbedstoreError",
+    "Examples",
     "LabelError",
+    "Labels",
     "ModelMismatchError",
     "QueryError",
     "SchemaError",
@@ -37,8 +52,15 @@ __all__ = [
     "Transaction",
     "VectorError",
     "cells_schema",
+    "connect",
     "dequantize",
     "fixed_size_column",
+    "fixed_size_matrix",
+    "match_labels",
+    "nearest",
     "parcels_schema",
     "quantize",
+    "read_labels",
+    "run_sql",
+    "run_sql_on",
 ]

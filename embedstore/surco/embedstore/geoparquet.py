@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import shapely
+
 from surco.embedstore.errors import SchemaError
 from surco.embedstore.manifest import Bbox
 from surco.embedstore.quantise import QUANTISATION
@@ -68,7 +69,9 @@ def emb_metadata(
     }
 
 
-def geometry_bounds(geometry: pa.Array, table: str) -> tuple[np.ndarray[Any, np.dtype[np.float64]], set[str]]:
+def geometry_bounds(
+    geometry: pa.Array[Any] | pa.ChunkedArray[Any], table: str
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], set[str]]:
     """Check a WKB column and measure it.
 
     Returns:
@@ -105,16 +108,17 @@ def write_parquet(
 ) -> int:
     """Write tables one after the other into one ZSTD file, force it to disk, and return the number of rows."""
     metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in keys.items()}
+    stored = schema.with_metadata(metadata)
     rows = 0
     with pq.ParquetWriter(
         path,
-        schema.with_metadata(metadata),
+        stored,
         compression="zstd",
-        use_dictionary=[name for name in _DICTIONARY if name in schema.names],
+        use_dictionary=[name for name in _DICTIONARY if name in schema.names],  # type: ignore[arg-type]
         write_page_index=True,
     ) as writer:
         for batch in batches:
-            writer.write_table(batch.cast(writer.schema), row_group_size=_ROW_GROUP)
+            writer.write_table(batch.cast(stored), row_group_size=_ROW_GROUP)
             rows += batch.num_rows
     sync(path)
     return rows

@@ -36,4 +36,5 @@ def hilbert_distance(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.u
 
 def _cells(degrees: npt.ArrayLike, half_range: float) -> npt.NDArray[np.uint64]:
     share = (np.asarray(degrees, np.float64) + half_range) / (2 * half_range)
-    return np.clip(share * 2**_ORDER, 0, 2**_ORDER - 1).astype(np.uint64)
+    cells: npt.NDArray[np.uint64] = np.clip(share * 2**_ORDER, 0, 2**_ORDER - 1).astype(np.uint64)
+    return cells

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h3ronpy
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from surco.embedstore.cells import parents_of
 from surco.embedstore.errors import SchemaError
 from surco.embedstore.geoparquet import emb_metadata, geo_metadata, geometry_bounds, sha256_of, write_parquet
 from surco.embedstore.hilbert import hilbert_distance
@@ -105,8 +106,9 @@ class PartitionWriter:
 
 
 def parent_resolution(resolution: int) -> int:
-    """H3 resolution of the parents by which cells are split into files: 4 (1,770 km²; some 500 for all Chile), or
-    less where cells are so coarse that a file would hold fewer than 2,000 of them.
+    """H3 resolution of the parents by which cells are split into files.
+
+    4 (1,770 km²; some 500 for all Chile), or less where a file would hold fewer than 2,000 cells.
     """
     return max(0, min(4, resolution - 4))
 
@@ -122,12 +124,12 @@ def write_cells(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> P
             for parent, rows in _by_parent(checked):
                 spill.append(parent, rows)
         for parent in spill.keys:
-            rows = spill.read(parent).sort_by("h3")
-            _refuse_repeats(rows.column("h3"), "h3")
-            bounds, types = geometry_bounds(rows.column("geometry"), "cells")
+            table = spill.read(parent).sort_by("h3")
+            _refuse_repeats(table.column("h3"), "h3")
+            bounds, types = geometry_bounds(table.column("geometry"), "cells")
             box = _total(bounds)
             bbox = _union(bbox, box)
-            files.append(writer.write(f"{parent}.parquet", [rows], box, types, rows.schema))
+            files.append(writer.write(f"{parent}.parquet", [table], box, types, table.schema))
     return writer.finished(files, bbox, dimension)
 
 
@@ -150,7 +152,7 @@ def write_parcels(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) ->
         order = np.argsort(
             hilbert_distance(extent[:, ::2].mean(axis=1), extent[:, 1::2].mean(axis=1)), kind="stable"
         )
-        parts = (rows.take(pa.array(order[start : start + _TAKE])) for start in range(0, len(order), _TAKE))
+        parts = (rows.take(order[start : start + _TAKE]) for start in range(0, len(order), _TAKE))
         box = _total(extent)
         file = writer.write("parcels.parquet", parts, box, types, rows.schema)
     return writer.finished([file], box, dimension)
@@ -159,10 +161,9 @@ def write_parcels(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) ->
 def _by_parent(checked: EmbeddingBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Rows of each coarse parent, named by the parent in H3's hexadecimal."""
     coarse = parent_resolution(checked.resolution or 0)
-    cells = checked.batch.column("h3")
-    parents = pa.array(h3ronpy.change_resolution(cells, coarse)).to_numpy()
+    parents = parents_of(checked.batch.column("h3").to_numpy(), coarse)
     for parent in np.unique(parents):
-        yield f"{parent:x}", checked.batch.take(pa.array(np.flatnonzero(parents == parent)))
+        yield f"{parent:x}", checked.batch.take(np.flatnonzero(parents == parent))
 
 
 def _with_bbox(batch: pa.RecordBatch, bounds: npt.NDArray[np.float64]) -> pa.RecordBatch:
@@ -176,13 +177,13 @@ def _with_bbox(batch: pa.RecordBatch, bounds: npt.NDArray[np.float64]) -> pa.Rec
     return batch.set_column(place, batch.schema.field("bbox"), box)
 
 
-def _refuse_repeats(column: pa.ChunkedArray, name: str) -> None:
+def _refuse_repeats(column: pa.ChunkedArray[Any], name: str) -> None:
     counts = pc.value_counts(column)
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), pa.scalar(1, pa.int64())))
     if len(repeated):
         raise SchemaError(
             f"each {name} once",
-            f"{len(repeated)} repeated, the first {repeated[0]['values'].as_py()!r}",
+            f"{len(repeated)} repeated, the first {repeated[0].as_py()!r}",
             "Merge the rows before writing them.",
         )
 

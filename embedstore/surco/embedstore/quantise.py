@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from surco.embedstore.errors import VectorError
 
 __all__ = ["QUANTISATION", "dequantize", "quantize"]
@@ -65,11 +66,13 @@ def dequantize(embedding: npt.ArrayLike, scale: npt.ArrayLike) -> npt.NDArray[np
             f"shapes {stored.shape} and {factor.shape}",
             "Pass the columns embedding and embedding_scale of the same rows.",
         )
-    return np.multiply(stored, factor[:, None], dtype=np.float32)
+    vectors: npt.NDArray[np.float32] = np.multiply(stored, factor[:, None], dtype=np.float32)
+    return vectors
 
 
 def _scale(largest: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Max / 127 in float32, one step up where subnormal rounding would push a value past 127."""
-    scale = (largest / _LIMIT).astype(np.float32)
+    scale: npt.NDArray[np.float32] = (largest / _LIMIT).astype(np.float32)
     too_small = largest > scale.astype(np.float64) * (_LIMIT + 0.5)
-    return np.where(too_small, np.nextafter(scale, np.float32(np.inf)), scale)
+    scale[too_small] = np.nextafter(scale[too_small], np.float32(np.inf))
+    return scale

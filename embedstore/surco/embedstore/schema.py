@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import h3ronpy
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
 from surco.embedstore.errors import SchemaError
 from surco.embedstore.names import check_name
 from surco.embedstore.season import Season
 
-__all__ = ["EmbeddingBatch", "Table", "cells_schema", "fixed_size_column", "parcels_schema"]
+__all__ = [
+    "EmbeddingBatch",
+    "Table",
+    "cells_schema",
+    "fixed_size_column",
+    "fixed_size_matrix",
+    "parcels_schema",
+]
 
 Table = Literal["cells", "parcels"]
 """The two tables of a store."""
@@ -28,15 +37,16 @@ _BBOX = pa.struct([pa.field(side, pa.float32(), nullable=False) for side in ("xm
 
 def cells_schema(dimension: int) -> pa.Schema:
     """Columns of `cells`: one H3 cell a row, vectors of `dimension` values."""
-    return pa.schema(
-        [pa.field("h3", pa.uint64(), nullable=False), pa.field("geometry", pa.binary(), nullable=False)]
-        + _embedding_fields(dimension)
-    )
+    place: list[pa.Field[Any]] = [
+        pa.field("h3", pa.uint64(), nullable=False),
+        pa.field("geometry", pa.binary(), nullable=False),
+    ]
+    return pa.schema([*place, *_embedding_fields(dimension)])
 
 
 def parcels_schema(dimension: int) -> pa.Schema:
     """Columns of `parcels`: fiboa's core columns, then the same embedding columns as `cells`, then the crop."""
-    fiboa = [
+    fiboa: list[pa.Field[Any]] = [
         pa.field("id", pa.string(), nullable=False),
         pa.field("geometry", pa.binary(), nullable=False),
         pa.field("bbox", _BBOX, nullable=False),
@@ -46,13 +56,26 @@ def parcels_schema(dimension: int) -> pa.Schema:
     return pa.schema([*fiboa, *_embedding_fields(dimension), pa.field("crop:name", pa.string())])
 
 
-def fixed_size_column(values: np.ndarray[tuple[int, int], np.dtype[np.int8]]) -> pa.FixedSizeListArray:
+def fixed_size_column(values: npt.NDArray[np.int8]) -> pa.FixedSizeListArray[Any, Any]:
     """A (N, D) int8 array as a column of N lists of D values, without a copy where it is contiguous."""
     flat = pa.array(np.ascontiguousarray(values, dtype=np.int8).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
-def _embedding_fields(dimension: int) -> list[pa.Field]:
+def fixed_size_matrix(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> npt.NDArray[np.int8]:
+    """The (N, D) int8 array of a column of N lists without nulls; undoes `fixed_size_column`."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values: npt.NDArray[np.int8] = _flat(whole).to_numpy(zero_copy_only=False)
+    return values.reshape(len(whole), whole.type.list_size)
+
+
+def _flat(column: Any) -> pa.Array[Any]:
+    """The values of all lists, one after the other (pyarrow's types do not know this method of lists)."""
+    values: pa.Array[Any] = column.flatten()
+    return values
+
+
+def _embedding_fields(dimension: int) -> list[pa.Field[Any]]:
     vector = pa.list_(pa.int8(), dimension)
     return [
         pa.field("embedding", vector, nullable=False),
@@ -153,7 +176,7 @@ def _schema_for(batch: pa.RecordBatch, table: Table) -> pa.Schema:
     return cells_schema(vector.list_size) if table == "cells" else parcels_schema(vector.list_size)
 
 
-def _conform_column(column: pa.Array, field: pa.Field, table: Table) -> pa.Array:
+def _conform_column(column: pa.Array[Any], field: pa.Field[Any], table: Table) -> pa.Array[Any]:
     if not _same_type(column.type, field.type):
         raise SchemaError(
             f"column {field.name} of {table} as {field.type}",
@@ -183,7 +206,7 @@ def _check_nulls(batch: pa.RecordBatch) -> None:
         column = batch.column(field.name)
         nulls = 0 if field.nullable else column.null_count
         if field.name in ("embedding", "spread"):
-            nulls += column.flatten().null_count
+            nulls += _flat(column).null_count
         if nulls:
             raise SchemaError(
                 f"a value in every row of column {field.name}",
@@ -203,7 +226,7 @@ def _check_scale(batch: pa.RecordBatch, name: str) -> None:
         )
 
 
-def _check_cells(h3: pa.Array, resolution: int) -> None:
+def _check_cells(h3: pa.Array[Any], resolution: int) -> None:
     valid = pa.array(h3ronpy.cells_valid(h3, booleanarray=True)).to_numpy(zero_copy_only=False)
     bad = ~valid
     if valid.all():

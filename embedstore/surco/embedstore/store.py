@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from surco.embedstore.errors import ModelMismatchError, StoreError
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.manifest import FORMAT_VERSION, Bbox, FileEntry, Manifest, Partition
@@ -150,6 +151,10 @@ class Store:
         """Ids of the models that have a card or a table, sorted."""
         return sorted({*self._manifest.models, *(p.model_id for p in self._manifest.partitions)})
 
+    def cards(self) -> list[str]:
+        """Ids of the models that have a card, sorted."""
+        return sorted(self._manifest.models)
+
     def adapters(self) -> list[str]:
         """Names of the adapters, sorted."""
         return sorted(self._manifest.adapters)
@@ -172,7 +177,7 @@ class Store:
         bundle = self._manifest.models.get(model_id)
         if bundle is None:
             raise ModelMismatchError(
-                f"one of the models with a card {sorted(self._manifest.models)} of {self._path}",
+                f"one of the models with a card {self.cards()} of {self._path}",
                 repr(model_id),
                 "Name one of them.",
             )
@@ -196,8 +201,9 @@ class Store:
         name = season.name if isinstance(season, Season) else season
         fitting = [p for p in held if name in (None, p.season.name) and resolution in (None, p.resolution)]
         if not fitting:
+            wanted = "any" if resolution is None else resolution
             raise StoreError(
-                f"table {table} with season {name or 'any'} and resolution {'any' if resolution is None else resolution}",
+                f"table {table} with season {name or 'any'} and resolution {wanted}",
                 f"{self._path} with {_list(held) or 'no such table'}",
                 "Name a season and resolution that are there, or encode them first.",
             )
@@ -216,6 +222,10 @@ class Store:
         """Rows of one table, as `find` chooses it.
 
         Args:
+            table: "cells" or "parcels".
+            season: name or Season; None is the latest.
+            resolution: of cells; None is the finest.
+            model_id: needed where the store holds several models.
             columns: names to read; None for all.
 
         Raises:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+
 from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreConflictError, StoreError
 from surco.embedstore.geoparquet import sha256_of, sync
 from surco.embedstore.manifest import Bundle, FileEntry, Manifest, Partition, PartitionKey

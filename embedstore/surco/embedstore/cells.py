@@ -1,0 +1,92 @@
+"""H3 functions for SQL, each over whole Arrow columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import h3ronpy
+import h3ronpy.vector
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["FUNCTIONS", "ColumnFunction", "parents_of"]
+
+# H3 index layout: mode in bits 59-62, resolution in bits 52-55, then three bits a digit, 7 where unused
+# (https://h3geo.org/docs/core-library/h3Indexing).
+_RESOLUTION_SHIFT = 52
+_FINEST = 15
+
+# DuckDB evaluates annotations when it registers a function, and pyarrow's classes take no parameters then.
+Column = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFunction:
+    """A function of SQL: its name, what computes it on Arrow columns, and its types as DuckDB names them."""
+
+    name: str
+    call: Callable[..., Any]
+    parameters: tuple[str, ...]
+    returns: str
+
+
+def parents_of(cells: npt.NDArray[np.uint64], resolution: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """The ancestors of H3 cells.
+
+    Args:
+        cells: (N,) valid cells.
+        resolution: of the ancestors, one or (N,), 0 to each cell's own.
+
+    Returns:
+        (N,) uint64.
+    """
+    wanted = np.asarray(resolution, np.uint64)
+    bits = np.uint64(_RESOLUTION_SHIFT)
+    without = cells & ~(np.uint64(_FINEST) << bits)
+    unused_digits = (np.uint64(1) << (np.uint64(3) * (np.uint64(_FINEST) - wanted))) - np.uint64(1)
+    parents: npt.NDArray[np.uint64] = without | (wanted << bits) | unused_digits
+    return parents
+
+
+def _parent(cells: Column, resolution: Column) -> Column:
+    """Null where a cell is invalid or coarser than asked for."""
+    column = cells.combine_chunks()
+    own = pa.array(h3ronpy.cells_resolution(h3ronpy.cells_valid(column))).fill_null(0).to_numpy()
+    wanted = resolution.combine_chunks().fill_null(_FINEST).to_numpy(zero_copy_only=False)
+    parents = parents_of(column.fill_null(0).to_numpy(zero_copy_only=False), np.minimum(wanted, _FINEST))
+    valid = pa.array(h3ronpy.cells_valid(column, booleanarray=True)).fill_null(False)
+    return pa.array(parents, mask=~valid.to_numpy(zero_copy_only=False) | (wanted > own))
+
+
+def _cell(lon: Column, lat: Column, resolution: Column) -> Column:
+    """Null where the place is not on the globe or the resolution above 15."""
+    x, y, level = (column.to_numpy() for column in (lon, lat, resolution))
+    with np.errstate(invalid="ignore"):
+        known = (np.abs(x) <= 180) & (np.abs(y) <= 90) & (level <= _FINEST)
+    cells = np.zeros(len(x), np.uint64)
+    places = (pa.array(y[known]), pa.array(x[known]), pa.array(level[known].astype(np.uint8)))
+    cells[known] = pa.array(h3ronpy.vector.coordinates_to_cells(*places)).to_numpy(zero_copy_only=False)
+    return pa.array(cells, mask=~known)
+
+
+def _parse(text: Column) -> Column:
+    """Null where the text names no cell."""
+    return pa.array(h3ronpy.cells_parse(text.combine_chunks(), set_failing_to_invalid=True))
+
+
+def _boundary(cells: Column) -> Column:
+    """Null where a cell is invalid."""
+    valid = h3ronpy.cells_valid(cells.combine_chunks())
+    return pa.array(h3ronpy.vector.cells_to_wkb_polygons(valid)).cast(pa.binary())
+
+
+FUNCTIONS = (
+    ColumnFunction("h3_parent", _parent, ("UBIGINT", "UTINYINT"), "UBIGINT"),
+    ColumnFunction("h3_cell", _cell, ("DOUBLE", "DOUBLE", "UTINYINT"), "UBIGINT"),
+    ColumnFunction("h3_parse", _parse, ("VARCHAR",), "UBIGINT"),
+    ColumnFunction("h3_boundary_wkb", _boundary, ("UBIGINT",), "BLOB"),
+)
+"""What `connect` registers."""

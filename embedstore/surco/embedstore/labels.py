@@ -1,0 +1,229 @@
+"""Label files: GeoJSON points and polygons with a class, checked feature by feature."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+import shapely
+
+from surco.embedstore.errors import LabelError
+
+__all__ = ["CLASS_COLUMNS", "Labels", "read_labels"]
+
+CLASS_COLUMNS = (
+    "label",
+    "class",
+    "crop",
+    "crop:name",
+    "crop_name",
+    "crop_type",
+    "crop:code",
+    "crop_code",
+    "class_name",
+    "clase",
+    "cultivo",
+    "etiqueta",
+)
+"""Properties taken as the class where none is named, the first that a file has; upper or lower case."""
+
+_LARGEST = 256 * 2**20
+_TYPES = ("Point", "Polygon", "MultiPolygon")
+# PROJ would open files for other texts; a crs member of GeoJSON is one of these.
+_CRS = re.compile(r"(?:urn:ogc:def:crs:)?(OGC|EPSG)::?(?:[\d.]*:)?(CRS84|\d{4,6})")
+
+Geometries = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Places whose class somebody knows.
+
+    Attributes:
+        geometry: (N,) shapely points and polygons, longitude and latitude.
+        label: the class of each.
+        id: each feature's id, or its number in the file, from 1.
+        path: where they came from.
+    """
+
+    geometry: Geometries
+    label: list[str]
+    id: list[str]
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def read_labels(path: str | Path, class_column: str | None = None) -> Labels:
+    """Read a GeoJSON file of labels.
+
+    Coordinates are longitude and latitude, or those of a `crs` member (GeoJSON 2008), which are transformed. Polygons
+    that cross themselves are repaired.
+
+    Args:
+        path: a FeatureCollection of points or polygons, up to 256 MB.
+        class_column: the property that holds the class; None takes the first of `CLASS_COLUMNS` that is there.
+
+    Raises:
+        LabelError: naming the file, the feature (from 1), the value, and what to do.
+    """
+    file = Path(path)
+    content = _parse(file)
+    features = _features(content, file)
+    column = _class_column(features, class_column, file)
+    shapes = _geometries(features, file)
+    shapes = _to_degrees(shapes, content.get("crs"), file)
+    labels = [_class_of(feature, column, number, file) for number, feature in _numbered(features)]
+    ids = [_id_of(feature, number) for number, feature in _numbered(features)]
+    return Labels(shapes, labels, ids, file)
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise LabelError("a GeoJSON file of labels", f"{file}, which is no file", "Check the path.")
+    size = file.stat().st_size
+    if size > _LARGEST:
+        raise LabelError(
+            f"a label file of at most {_LARGEST // 2**20} MB", f"{file} of {size // 2**20} MB", "Split it."
+        )
+    try:
+        content = json.loads(file.read_bytes(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise LabelError(
+            "a GeoJSON file",
+            f"{file}, which is no JSON ({error})",
+            "Export the labels as GeoJSON (RFC 7946).",
+        ) from error
+    if not isinstance(content, dict) or content.get("type") != "FeatureCollection":
+        kind = content.get("type") if isinstance(content, dict) else type(content).__name__
+        raise LabelError(
+            "a GeoJSON FeatureCollection", f"{kind!r} in {file}", "Put the features into a FeatureCollection."
+        )
+    return content
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _features(content: Mapping[str, Any], file: Path) -> list[dict[str, Any]]:
+    features = content.get("features")
+    if not isinstance(features, list) or not features:
+        raise LabelError("at least one feature", f"none in {file}", "Draw labels before fitting an adapter.")
+    for number, feature in enumerate(features, 1):
+        properties = feature.get("properties") if isinstance(feature, dict) else None
+        if (
+            not isinstance(feature, dict)
+            or feature.get("type") != "Feature"
+            or not isinstance(properties, dict)
+        ):
+            raise LabelError(
+                "features with properties",
+                f"feature {number} of {file} without",
+                "Give every feature its class.",
+            )
+    return features
+
+
+def _numbered(features: Sequence[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    return list(enumerate(features, 1))
+
+
+def _class_column(features: Sequence[dict[str, Any]], wanted: str | None, file: Path) -> str:
+    columns: list[str] = sorted({name for feature in features for name in feature["properties"]})
+    if wanted is not None and wanted in columns:
+        return wanted
+    by_lower = {name.lower(): name for name in reversed(columns)}
+    found = [by_lower[name] for name in CLASS_COLUMNS if name in by_lower] if wanted is None else []
+    if found:
+        return found[0]
+    raise LabelError(
+        f"a class column {wanted!r}" if wanted else f"a class column (one of {', '.join(CLASS_COLUMNS)})",
+        f"{file} with the columns {', '.join(columns) or '(none)'}",
+        "Name the column that holds the class, or rename it to 'label'.",
+    )
+
+
+def _class_of(feature: Mapping[str, Any], column: str, number: int, file: Path) -> str:
+    value = feature["properties"].get(column)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
+    if not text:
+        raise LabelError(
+            f"a class in column {column!r} of every feature",
+            f"{value!r} in feature {number} of {file}",
+            "Fill it in, or remove the feature.",
+        )
+    return text
+
+
+def _id_of(feature: Mapping[str, Any], number: int) -> str:
+    found = feature.get("id", feature["properties"].get("id"))
+    return str(found) if isinstance(found, (str, int)) else str(number)
+
+
+def _geometries(features: Sequence[dict[str, Any]], file: Path) -> Geometries:
+    texts = [json.dumps(feature.get("geometry")) for feature in features]
+    shapes: Geometries = shapely.from_geojson(texts, on_invalid="ignore")
+    for number, (feature, shape) in enumerate(zip(features, shapes, strict=True), 1):
+        geometry = feature.get("geometry")
+        kind = geometry.get("type") if isinstance(geometry, dict) else geometry
+        if shape is None or kind not in _TYPES or shapely.is_empty(shape):
+            raise LabelError(
+                f"a geometry that is a {', '.join(_TYPES[:-1])} or {_TYPES[-1]}, not empty",
+                f"{kind!r} in feature {number} of {file}",
+                "Draw the feature again, or remove it.",
+            )
+    return np.asarray(shapely.force_2d(shapes), object)
+
+
+def _to_degrees(shapes: Geometries, crs: object, file: Path) -> Geometries:
+    code = _crs_code(crs, file)
+    if code is not None:
+        transformer = pyproj.Transformer.from_crs(code, "OGC:CRS84", always_xy=True)
+        shapes = shapely.transform(
+            shapes, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+        )
+    bounds = shapely.bounds(shapes)
+    inside = (np.abs(bounds[:, ::2]) <= 180).all(axis=1) & (np.abs(bounds[:, 1::2]) <= 90).all(axis=1)
+    if not inside.all():
+        number = int(np.argmin(inside)) + 1
+        raise LabelError(
+            "longitude -180 to 180 and latitude -90 to 90",
+            f"bounds {bounds[number - 1].round(3).tolist()} in feature {number} of {file}",
+            "Reproject the file to EPSG:4326, or say its coordinate system in a crs member.",
+        )
+    invalid = ~shapely.is_valid(shapes)
+    shapes[invalid] = shapely.make_valid(shapes[invalid])
+    return shapes
+
+
+def _crs_code(crs: object, file: Path) -> str | None:
+    """`EPSG:32719` of a crs member; None where coordinates are longitude and latitude already."""
+    if crs is None:
+        return None
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    match = _CRS.fullmatch(name) if isinstance(name, str) else None
+    try:
+        if match is not None:
+            code = ":".join(match.groups())
+            pyproj.CRS.from_user_input(code)
+            return None if code in ("OGC:CRS84", "EPSG:4326") else code
+        reason = "no name as urn:ogc:def:crs:EPSG::32719"
+    except pyproj.exceptions.CRSError as error:
+        reason = str(error)
+    raise LabelError(
+        "a coordinate system that is known",
+        f"crs {name or crs!r} in {file} ({reason})",
+        "Export the file again in EPSG:4326.",
+    )

@@ -1,0 +1,261 @@
+"""Labels meet the tables: which cells or parcels they name, and the vectors found there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import h3ronpy.vector
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from surco.embedstore.errors import LabelError
+from surco.embedstore.labels import Labels
+from surco.embedstore.quantise import dequantize
+from surco.embedstore.schema import fixed_size_matrix
+from surco.embedstore.season import Season
+from surco.embedstore.store import Store, TableInfo
+
+__all__ = ["Conflict", "Examples", "match_labels"]
+
+Unit = Literal["cells", "parcels"]
+
+_BLOCK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A cell or parcel that was given two classes; it is in no example."""
+
+    id: int | str
+    labels: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Vectors with a class.
+
+    Attributes:
+        X: (N, D) float32 vectors.
+        y: (N,) classes, text.
+        groups: (N,) which label feature each came from: one feature's rows must not be split between training and
+            test.
+        unit: "cells" or "parcels".
+        ids: (N,) H3 cells or parcel ids.
+        model_id: whose vectors.
+        conflicts: what two labels disagree about, left out.
+        outside: ids of the label features that meet no row of the table.
+    """
+
+    X: npt.NDArray[np.float32]
+    y: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.int64]
+    unit: Unit
+    ids: list[int] | list[str]
+    model_id: str
+    conflicts: tuple[Conflict, ...] = ()
+    outside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Rows of a table with the label feature that names each: (M,) keys, (M,) feature positions, (M, D) vectors."""
+
+    keys: npt.NDArray[Any]
+    features: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> _Pairs:
+        return _Pairs(self.keys[keep], self.features[keep], self.vectors[keep])
+
+
+def match_labels(
+    store: Store,
+    labels: Labels,
+    *,
+    season: str | Season | None = None,
+    unit: Literal["auto", "cells", "parcels"] = "auto",
+    resolution: int | None = None,
+    model_id: str | None = None,
+) -> Examples:
+    """Find the vectors of labelled places.
+
+    Cells: a point takes the cell it falls in; a polygon every cell whose centre falls in it, or the cell of a point
+    within it where there is none. Parcels: the parcel in which the label's point (of a polygon: one within it) falls.
+
+    Args:
+        store: with a table of the season.
+        labels: of `read_labels`.
+        season: name or Season; None is the latest.
+        unit: "auto" takes parcels where the season has them and at least half of the labels fall in one, else cells.
+        resolution: of cells; None is the finest.
+        model_id: needed where the store holds several models.
+
+    Raises:
+        LabelError: all labels outside the table's area, one class only, or all in conflict.
+        StoreError: no such table, season or resolution.
+    """
+    if unit not in ("auto", "cells", "parcels"):
+        raise LabelError("unit 'auto', 'cells' or 'parcels'", repr(unit), "Name one of them.")
+    if unit != "cells" and (unit == "parcels" or _has(store, "parcels", season, None, model_id)):
+        parcels = store.find("parcels", season=season, model_id=model_id)
+        pairs = _parcel_pairs(parcels, labels)
+        enough = 2 * len(np.unique(pairs.features)) >= len(labels)
+        if unit == "parcels" or enough or not _has(store, "cells", season, resolution, model_id):
+            return _examples(pairs, labels, parcels, "parcels")
+    cells = store.find("cells", season=season, resolution=resolution, model_id=model_id)
+    return _examples(_cell_pairs(cells, labels), labels, cells, "cells")
+
+
+def _has(
+    store: Store, unit: Unit, season: str | Season | None, resolution: int | None, model_id: str | None
+) -> bool:
+    """Whether the season meant (of any table, where none is named) has such a table."""
+    name = season.name if isinstance(season, Season) else (season or (store.seasons() or [""])[-1])
+    return any(
+        info.table == unit
+        and info.season == name
+        and resolution in (None, info.resolution)
+        and model_id in (None, info.model_id)
+        for info in store.tables()
+    )
+
+
+def _parcel_pairs(info: TableInfo, labels: Labels) -> _Pairs:
+    tree = shapely.STRtree(shapely.point_on_surface(labels.geometry))
+    taken = np.zeros(len(labels), bool)
+    found: list[_Pairs] = []
+    for file in info.files:
+        with pq.ParquetFile(file) as source:
+            for batch in source.iter_batches(
+                _BLOCK, columns=["id", "geometry", "embedding", "embedding_scale"]
+            ):
+                shapes = shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False))
+                rows, features = tree.query(shapes, predicate="intersects")
+                # A point on a shared edge takes one parcel, the first.
+                features, first = np.unique(features, return_index=True)
+                rows, features = rows[first][~taken[features]], features[~taken[features]]
+                taken[features] = True
+                found.append(_pairs(batch, "id", rows, features))
+    return _joined(found, info)
+
+
+def _cell_pairs(info: TableInfo, labels: Labels) -> _Pairs:
+    points = shapely.point_on_surface(labels.geometry)
+    own = _cells_at(points, info.resolution or 0)
+    polygons = np.flatnonzero(shapely.get_dimensions(labels.geometry) == 2)
+    inside: list[_Pairs] = []
+    at_point: list[_Pairs] = []
+    for file in info.files:
+        h3 = pq.read_table(file, columns=["h3"], partitioning=None).column("h3").to_numpy()
+        rows, features = _centres_inside(h3, labels.geometry[polygons])
+        place = np.minimum(np.searchsorted(h3, own), len(h3) - 1)
+        hit = np.flatnonzero(h3[place] == own)
+        if len(rows) + len(hit):
+            table = pq.read_table(file, columns=["h3", "embedding", "embedding_scale"], partitioning=None)
+            inside.append(_pairs(table, "h3", rows, polygons[features]))
+            at_point.append(_pairs(table, "h3", place[hit], hit))
+    covered, single = _joined(inside, info), _joined(at_point, info)
+    return _joined([covered, single.where(~np.isin(single.features, covered.features))], info)
+
+
+def _cells_at(points: npt.NDArray[np.object_], resolution: int) -> npt.NDArray[np.uint64]:
+    lon, lat = pa.array(shapely.get_x(points)), pa.array(shapely.get_y(points))
+    cells: npt.NDArray[np.uint64] = pa.array(
+        h3ronpy.vector.coordinates_to_cells(lat, lon, resolution)
+    ).to_numpy()
+    return cells
+
+
+def _centres_inside(
+    cells: npt.NDArray[np.uint64], polygons: npt.NDArray[np.object_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of `cells` and positions of the polygons that contain their centres."""
+    centres = pa.record_batch(h3ronpy.vector.cells_to_coordinates(pa.array(cells)))
+    lon, lat = centres.column("lng").to_numpy(), centres.column("lat").to_numpy()
+    area = shapely.box(lon.min(), lat.min(), lon.max(), lat.max())
+    near = np.flatnonzero(shapely.intersects(polygons, area))
+    if not len(near):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    found, rows = shapely.STRtree(shapely.points(lon, lat)).query(polygons[near], predicate="contains")
+    return rows, near[found]
+
+
+def _pairs(
+    rows: pa.Table | pa.RecordBatch, key: str, places: npt.NDArray[np.int64], features: npt.NDArray[np.int64]
+) -> _Pairs:
+    chosen = rows.select([key, "embedding", "embedding_scale"]).take(pa.array(places, pa.int64()))
+    matrix = fixed_size_matrix(chosen.column("embedding"))
+    keys = chosen.column(key).to_numpy() if key == "h3" else np.array(chosen.column(key).to_pylist(), object)
+    return _Pairs(keys, features, dequantize(matrix, np.asarray(chosen.column("embedding_scale"))))
+
+
+def _joined(parts: list[_Pairs], info: TableInfo) -> _Pairs:
+    kind: Any = np.uint64 if info.table == "cells" else object
+    return _Pairs(
+        np.concatenate([np.empty(0, kind), *(part.keys for part in parts)]),
+        np.concatenate([np.empty(0, np.int64), *(part.features for part in parts)]),
+        np.concatenate([np.empty((0, info.dimension), np.float32), *(part.vectors for part in parts)]),
+    )
+
+
+def _examples(pairs: _Pairs, labels: Labels, info: TableInfo, unit: Unit) -> Examples:
+    outside = np.setdiff1d(np.arange(len(labels)), pairs.features)
+    if not len(pairs.keys):
+        raise LabelError(
+            f"labels within the store's area {_round(info.bbox)} (west, south, east, north)",
+            f"all {len(labels)} of {labels.path} outside any of its {unit}; they lie in "
+            f"{_round(shapely.total_bounds(labels.geometry).tolist())}",
+            "Encode the area of the labels, or check their coordinates.",
+        )
+    kept, conflicts = _agreeing(pairs, labels)
+    y = np.array([labels.label[feature] for feature in pairs.features[kept]], dtype=np.str_)
+    _check_classes(y, conflicts, labels)
+    return Examples(
+        X=pairs.vectors[kept],
+        y=y,
+        groups=pairs.features[kept],
+        unit=unit,
+        ids=pairs.keys[kept].tolist(),
+        model_id=info.model_id,
+        conflicts=conflicts,
+        outside=tuple(labels.id[feature] for feature in outside),
+    )
+
+
+def _agreeing(pairs: _Pairs, labels: Labels) -> tuple[npt.NDArray[np.int64], tuple[Conflict, ...]]:
+    """The first pair of each key whose labels agree, in the order of features, and the keys whose labels do not."""
+    named: dict[Any, list[int]] = {}
+    for place in np.argsort(pairs.features, kind="stable").tolist():
+        named.setdefault(pairs.keys[place], []).append(place)
+    kept: list[int] = []
+    conflicts: list[Conflict] = []
+    for key, places in named.items():
+        features = pairs.features[places].tolist()
+        classes = dict.fromkeys(labels.label[feature] for feature in features)
+        if len(classes) == 1:
+            kept.append(places[0])
+        else:
+            who = tuple(labels.id[feature] for feature in features)
+            conflicts.append(Conflict(key if isinstance(key, str) else int(key), tuple(classes), who))
+    return np.array(kept, np.int64), tuple(conflicts)
+
+
+def _check_classes(y: npt.NDArray[np.str_], conflicts: tuple[Conflict, ...], labels: Labels) -> None:
+    classes = np.unique(y)
+    if len(classes) < 2:
+        doubt = f"; {len(conflicts)} places have two classes, the first {conflicts[0]}" if conflicts else ""
+        raise LabelError(
+            "labels of at least two classes",
+            f"{', '.join(classes) or 'none'} in {labels.path} within the store's area{doubt}",
+            "Label a second class: an adapter learns by telling classes apart.",
+        )
+
+
+def _round(bbox: Iterable[float]) -> list[float]:
+    return [round(side, 4) for side in bbox]
