@@ -1,0 +1,39 @@
+"""Adapters: a handful of labels in, a map with honest probabilities out."""
+
+from surco.adapters.adapter_store import load_adapter, save_adapter
+from surco.adapters.areas import ClassArea, MappedArea, StratifiedAreas, mapped_area, stratified_area
+from surco.adapters.crop_type_adapter import CropTypeAdapter
+from surco.adapters.errors import (
+    AdapterError,
+    AreasError,
+    CardError,
+    LabelsError,
+    UnfittedError,
+    VectorsError,
+)
+from surco.adapters.evaluate import CrossValidation, cross_validate, holdout_report
+from surco.adapters.local_scatter import LocalScatter
+from surco.adapters.scores import Estimate, Scores
+
+__all__ = [
+    "AdapterError",
+    "AreasError",
+    "CardError",
+    "ClassArea",
+    "CropTypeAdapter",
+    "CrossValidation",
+    "Estimate",
+    "LabelsError",
+    "LocalScatter",
+    "MappedArea",
+    "Scores",
+    "StratifiedAreas",
+    "UnfittedError",
+    "VectorsError",
+    "cross_validate",
+    "holdout_report",
+    "load_adapter",
+    "mapped_area",
+    "save_adapter",
+    "stratified_area",
+]
