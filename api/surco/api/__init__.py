@@ -1,0 +1,30 @@
+"""HTTP and the command line: the only room that knows all others.
+
+Names are loaded when they are first used: the command line answers `--version` without importing a web server.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from surco.api.app import create_app
+    from surco.api.errors import ApiError
+    from surco.api.maps import Predicted, predict_table, write_map
+    from surco.api.settings import Settings
+
+__all__ = ["ApiError", "Predicted", "Settings", "create_app", "predict_table", "write_map"]
+
+_HOMES = {
+    "ApiError": "errors",
+    "Predicted": "maps",
+    "Settings": "settings",
+    "create_app": "app",
+    "predict_table": "maps",
+    "write_map": "maps",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

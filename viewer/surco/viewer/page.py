@@ -16,10 +16,10 @@ from surco.viewer.errors import AssetError
 __all__ = ["Asset", "asset", "asset_names", "page"]
 
 _TYPES = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
+    "css": "text/css",
+    "js": "text/javascript",
     "svg": "image/svg+xml",
-    "html": "text/html; charset=utf-8",
+    "html": "text/html",
 }
 _BUNDLE = "deck.js"
 

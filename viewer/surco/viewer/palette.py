@@ -13,9 +13,9 @@ from surco.viewer.crops import find
 
 __all__ = ["ClassStyle", "class_styles", "principal_colours", "rgb"]
 
-_RESERVE = tuple(
-    f"#{code}"
-    for code in ["4f7cac", "c97b63", "8fae5d", "7d5ba6", "c9a227", "3c887e", "b4436c", "8aa6c1", "6f5e53", "d3a4c4", "5f8f3e", "a05a2c", "2f5d8a", "cfc08a", "8c2f39", "74b3a5", "9a8fc7", "566246", "e0a989", "39424e", "b3b3ad", "7a9e9f", "a67f8e", "d8d26b"]
+_RESERVE = (
+    "4f7cac c97b63 8fae5d 7d5ba6 c9a227 3c887e b4436c 8aa6c1 6f5e53 d3a4c4 5f8f3e a05a2c "
+    "2f5d8a cfc08a 8c2f39 74b3a5 9a8fc7 566246 e0a989 39424e b3b3ad 7a9e9f a67f8e d8d26b"
 )
 
 
@@ -90,7 +90,8 @@ def _assign(names: list[str]) -> dict[str, str]:
 
 def _reserve(name: str, taken: set[str]) -> str:
     start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-    order = [_RESERVE[(start + i) % len(_RESERVE)] for i in range(len(_RESERVE))]
+    reserve = [f"#{digits}" for digits in _RESERVE.split()]
+    order = [reserve[(start + i) % len(reserve)] for i in range(len(reserve))]
     return next((colour for colour in order if colour not in taken), order[0])
 
 

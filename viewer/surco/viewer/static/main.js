@@ -7,11 +7,12 @@ import { LandMap } from "./map.js";
 import { showPlace } from "./place.js";
 import { hexColour, HIGHLIGHT, rampColour } from "./ramps.js";
 import { readState, writeState } from "./state.js";
-import { className, distance, hectares, monthName, percent, say, speak, spoken } from "./words.js";
+import { chance, className, distance, hectares, monthName, percent, say, speak, spoken } from "./words.js";
 
 const facts = JSON.parse($("facts").textContent);
 const get = (path, query) => ask(facts.api, path, query);
 const state = readState();
+const asked = state.at;
 const now = { overview: null, places: null, areas: null, alike: null, place: null, values: null, outlines: null, stamp: 0, turn: 0 };
 let map = null;
 
@@ -31,7 +32,7 @@ async function start() {
     settle();
     fillChoices();
     frame(0);
-    if (state.at) map.fly(state.at, 0);
+    if (asked) map.fly(asked, 0);
     await load();
   });
 }
@@ -162,12 +163,12 @@ async function choose(row, focus = true) {
     state.id = id;
     tell();
     paint();
+    map.reveal(place.lon, place.lat, margins());
     if (focus) $("place-title").focus({ preventScroll: true });
   });
 }
 
 const tell = () => showPlace(now.place, now.alike, now.places.classes, (item) => {
-  map.fly({ longitude: item.lon, latitude: item.lat, zoom: Math.max(map.view.zoom, 14) });
   choose(now.rows.get(item.id));
 });
 
@@ -181,13 +182,13 @@ function clear() {
 
 function hover(row, x, y) {
   const tip = $("tip");
-  tip.hidden = row === null;
-  if (row === null) return;
+  tip.hidden = row === null || matchMedia("(hover: none)").matches;
+  if (tip.hidden) return;
   const { places } = now;
   const style = places.classes[places.class?.[row]];
   const near = now.alike?.items.find((item) => item.id === places.id[row]);
   const lines = [
-    style ? `${percent(places.probability[row] / 100)} · ${hectares(places.area_ha[row])}` : hectares(places.area_ha[row]),
+    style ? `${chance(places.probability[row] / 100)} · ${hectares(places.area_ha[row])}` : hectares(places.area_ha[row]),
     state.layer === "ndvi" && now.values?.[row] !== null ? `NDVI ${(now.values[row] / 100).toLocaleString(spoken())}` : null,
     near ? `${say("alike")}: ${percent(near.similarity)}` : null,
   ];
@@ -216,12 +217,16 @@ function drawScale() {
   bar.textContent = distance(length);
 }
 
-function frame(milliseconds) {
+// What the cards leave free of the map, in pixels.
+function margins() {
   const card = $("controls").getBoundingClientRect();
-  const margins = narrow()
-    ? { left: 12, right: 12, top: 20, bottom: card.height + 16 }
-    : { left: card.right + 20, right: 24, top: 24, bottom: 24 };
-  map.fit(now.overview.bbox, margins, milliseconds);
+  const panel = $("place").getBoundingClientRect();
+  if (narrow()) return { left: 12, right: 12, top: 20, bottom: Math.max(card.height, panel.height) + 16 };
+  return { left: card.right + 20, right: panel.width + 24, top: 24, bottom: 24 };
+}
+
+function frame(milliseconds) {
+  map.fit(now.overview.bbox, margins(), milliseconds);
   drawScale();
 }
 

@@ -13,6 +13,7 @@ export class LandMap {
     this.flight = this.deck.props.initialViewState.transitionInterpolator;
     this.view = { longitude: -71, latitude: -35, zoom: 5 };
     this.basemap = basemap;
+    this.onView = onView;
     this.drawing = null;
     this.deck.setProps({
       pickingRadius: 2,
@@ -24,7 +25,7 @@ export class LandMap {
       onHover: (info) => onHover(this.rowOf(info), info.x, info.y),
       onViewStateChange: ({ viewState }) => {
         this.view = { longitude: viewState.longitude, latitude: viewState.latitude, zoom: viewState.zoom };
-        onView(this.view);
+        this.onView(this.view);
       },
       onAfterRender: () => this.noteDrawn(),
     });
@@ -63,7 +64,7 @@ export class LandMap {
     const layers = [
       new Parcels({
         ...common, id: filled ? "parcels" : "outlines", data: places.parts, filled, pickable: filled,
-        stroked: true, getLineWidth: filled ? 1 : 1.2, getLineColor: [...ink, filled ? 90 : 150],
+        stroked: true, getLineWidth: 1, getLineColor: [...ink, filled ? 90 : 120],
         getFillColor: filled ? (part) => colour(part.row) : [0, 0, 0, 0],
         updateTriggers: { getFillColor: stamp, getLineColor: ink },
       }),
@@ -112,7 +113,9 @@ export class LandMap {
     const view = { ...this.view, ...target };
     const how = still ? {} : { transitionDuration: milliseconds, transitionInterpolator: this.flight };
     this.deck.setProps({ initialViewState: { ...view, ...how } });
-    if (still) this.view = view;
+    if (!still) return;
+    this.view = view;
+    this.onView(view);
   }
 
   // bbox: west, south, east, north in degrees; margins in pixels.
@@ -129,6 +132,17 @@ export class LandMap {
       (y0 + y1) / 2 + (bottom - top) / 2 / size,
     );
     this.fly({ longitude, latitude, zoom }, milliseconds);
+  }
+
+  // Flies to a place only if it is outside the part of the map that the margins leave free.
+  reveal(longitude, latitude, { left = 0, right = 0, top = 0, bottom = 0 }) {
+    const [x, y] = this.deck.getViewports()[0].project([longitude, latitude]);
+    const { clientWidth: width, clientHeight: height } = this.container;
+    if (x > left && x < width - right && y > top && y < height - bottom) return;
+    const size = 2 ** this.view.zoom;
+    const [wx, wy] = world(longitude, latitude);
+    const [lon, lat] = degrees(wx + (right - left) / 2 / size, wy + (bottom - top) / 2 / size);
+    this.fly({ longitude: lon, latitude: lat }, 450);
   }
 
   metresPerPixel() {

@@ -2,9 +2,11 @@
 
 import { ndviCurve } from "./charts.js";
 import { $, make } from "./dom.js";
-import { className, distance, hectares, number, percent, say } from "./words.js";
+import { chance, className, distance, hectares, number, percent, say } from "./words.js";
 
 const SHOWN = 8;
+const CLASSES = 6;
+const WORTH_SAYING = 0.005;
 
 // place: the answer to /place; alike: the answer to /similar; styles: classes of the map; onGo(item): a neighbour is chosen.
 export function showPlace(place, alike, styles, onGo) {
@@ -21,7 +23,7 @@ export function showPlace(place, alike, styles, onGo) {
 function lead(place, styles) {
   const best = place.probabilities && place.probabilities.indexOf(Math.max(...place.probabilities));
   const style = best === null ? null : styles[best];
-  const facts = [hectares(place.area_ha), style && say("sure", percent(place.probabilities[best]))];
+  const facts = [hectares(place.area_ha), style && say("sure", chance(place.probabilities[best]))];
   const said = place.said ? make("small", {}, `${say("said")}: ${place.said}`) : null;
   return make(
     "div",
@@ -34,8 +36,9 @@ function lead(place, styles) {
 function chances(place, styles) {
   if (!place.probabilities) return null;
   const order = [...place.probabilities.keys()].sort((a, b) => place.probabilities[b] - place.probabilities[a]);
+  const likely = order.filter((i, at) => at === 0 || place.probabilities[i] >= WORTH_SAYING);
   const list = make("ol");
-  for (const i of order.slice(0, 5)) {
+  for (const i of likely.slice(0, CLASSES)) {
     const share = place.probabilities[i];
     list.append(
       make(
@@ -43,7 +46,7 @@ function chances(place, styles) {
         { class: "row" },
         make("span", { class: "swatch", background: styles[i].colour }),
         make("span", { class: "name" }, className(styles[i])),
-        make("span", { class: "amount" }, percent(share)),
+        make("span", { class: "amount" }, chance(share)),
         make("span", { class: "bar" }, make("i", { width: `${100 * share}%`, background: styles[i].colour })),
       ),
     );

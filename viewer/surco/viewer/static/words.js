@@ -86,7 +86,13 @@ export function number(value, digits = 0) {
 export const percent = (share) =>
   new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(share);
 
-export const hectares = (ha) => `${number(ha, ha < 10 ? (ha < 1 ? 2 : 1) : 0)} ${say("ha")}`;
+// A probability: never said to be certain or impossible when it is not.
+export function chance(share) {
+  if (share > 0.99 && share < 1) return `> ${percent(0.99)}`;
+  return share < 0.01 && share > 0 ? `< ${percent(0.01)}` : percent(share);
+}
+
+export const hectares = (ha) => `${number(ha, ha === 0 || ha >= 10 ? 0 : ha < 1 ? 2 : 1)} ${say("ha")}`;
 
 export const distance = (metres) =>
   metres < 950 ? `${number(Math.round(metres / 10) * 10)} m` : `${number(metres / 1000, metres < 9500 ? 1 : 0)} km`;

@@ -1,0 +1,86 @@
+"""Errors as RFC 9457 problem documents: one table turns a room's error into a status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from surco.adapters import AdapterError
+from surco.api.errors import ApiError
+from surco.api.refusals import TooLargeError, UnknownError
+from surco.embedstore import EmbedstoreError, ModelMismatchError, SearchError, StoreError
+from surco.viewer import AssetError, ViewerError
+
+__all__ = ["STATUS", "problem_handlers"]
+
+STATUS: dict[type[ValueError], int] = {
+    AdapterError: 409,
+    ApiError: 400,
+    AssetError: 404,
+    EmbedstoreError: 400,
+    ModelMismatchError: 409,
+    SearchError: 404,
+    StoreError: 404,
+    TooLargeError: 413,
+    UnknownError: 404,
+    ViewerError: 400,
+}
+"""HTTP status of each error base and of the errors that differ from their base; the nearest base counts."""
+
+_TITLES = {
+    400: "The question cannot be read",
+    404: "Not found",
+    405: "This address does not take that method",
+    409: "The store and the question do not fit together",
+    413: "The answer would be too large",
+    500: "A fault in Surco",
+}
+
+Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
+
+
+def problem_handlers(store: Path) -> dict[type[Exception] | int, Handler]:
+    """Exception handlers for the application.
+
+    Args:
+        store: the store's folder; where a message names it, clients read only its last part.
+    """
+    whole = str(store.absolute())
+
+    def room(request: Request[Any, Any, Any], error: ValueError) -> Response[bytes]:
+        status = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+        return _problem(request, status, str(error).replace(whole, store.absolute().name))
+
+    def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        return _problem(request, error.status_code, _http_words(request, error))
+
+    def fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        logging.getLogger("surco.api").error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _problem(request, 500, "Surco failed on this question; its log says where. Please report it.")
+
+    return {**dict.fromkeys(STATUS, room), HTTPException: http, Exception: fault}
+
+
+def _http_words(request: Request[Any, Any, Any], error: HTTPException) -> str:
+    if error.status_code == 404:
+        return f"Expected an address of this server, got {request.url.path!r}. Start at /."
+    faults = error.extra if isinstance(error.extra, list) else []
+    said = "; ".join(f"{f.get('key', '?')}: {f.get('message', '')}" for f in faults if isinstance(f, dict))
+    return f"{error.detail} {said}".strip()
+
+
+def _problem(request: Request[Any, Any, Any], status: int, detail: str) -> Response[bytes]:
+    body = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "The question was refused"),
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+    }
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
