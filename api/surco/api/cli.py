@@ -9,16 +9,19 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from surco.adapters import AdapterError
 from surco.api.errors import ApiError
 from surco.api.progress import console, progress_bar
-from surco.embedstore import EmbedstoreError
+from surco.embedstore import EmbedstoreError, Store, run_sql
 from surco.encoder import EncoderError
 from surco.viewer import ViewerError
+
+if TYPE_CHECKING:
+    from surco.api.fitting import Unit
 
 __all__ = ["main"]
 
@@ -26,6 +29,9 @@ ROOM_ERRORS = (AdapterError, ApiError, EmbedstoreError, EncoderError, ViewerErro
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
 SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
+MODEL = click.option(
+    "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
+)
 UNIT = click.option(
     "--unit",
     type=click.Choice(["auto", "cells", "parcels"]),
@@ -71,28 +77,23 @@ def main() -> None:
 @click.option(
     "--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file. All scenes if left out."
 )
-@click.option(
-    "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
-)
+@MODEL
 def encode(
     catalog: str, season: str, store_path: Path, parcels: Path | None, res: str, aoi: str | None, model: str
 ) -> None:
     """Encode the scenes of a season into the cells and parcels of a store."""
-    from surco.api.encoding import encode_into  # needs rasterio and torch: seconds to import
+    from surco.api.encoding import EncodeRequest, describe_report, encode_into
 
+    request = EncodeRequest(catalog, season, store_path, parcels, res, aoi, model)
     with progress_bar("encode") as report:
-        done = encode_into(
-            catalog, season, store_path, parcels=parcels, res=res, aoi=aoi, model=model, progress=report
-        )
-    click.echo(done)
+        done = encode_into(request, progress=report)
+    click.echo(describe_report(done, store_path))
 
 
 @main.command()
 @click.argument("samples", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
-@click.option(
-    "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
-)
+@MODEL
 def embed(samples: Path, out: Path, model: str) -> None:
     """Embed a table of labelled series (docs/samples.md)."""
     from surco.encoder import embed_samples, load_encoder
@@ -116,19 +117,28 @@ def adapters() -> None:
     type=click.Path(path_type=Path),
     help="GeoJSON of points or polygons with a class column.",
 )
-@click.option("--task", type=click.Choice(["crop-type"]), default="crop-type", show_default=True)
+@click.option(
+    "--task", type=click.Choice(["crop-type"]), default="crop-type", show_default=True, expose_value=False
+)
 @click.option("--name", required=True, help="Name of the adapter in the store.")
 @click.option("--class-column", help="Column of the class; found by its usual names if left out.")
+@click.option("--model", help="Model id of the vectors, where the store holds several models.")
 @SEASON
 @UNIT
 def adapters_fit(
-    store: Path, labels: Path, task: str, name: str, class_column: str | None, season: str | None, unit: str
+    store: Path,
+    labels: Path,
+    name: str,
+    class_column: str | None,
+    model: str | None,
+    season: str | None,
+    unit: Unit,
 ) -> None:
     """Fit an adapter on labels and keep it in the store."""
     from surco.api.fitting import fit_adapter
 
     report = fit_adapter(
-        store, labels, name=name, task=task, class_column=class_column, season=season, unit=unit
+        store, labels, name=name, class_column=class_column, season=season, unit=unit, model_id=model
     )
     click.echo(report.text())
 
@@ -137,9 +147,15 @@ def adapters_fit(
 @STORE
 def adapters_list(store: Path) -> None:
     """List the adapters of a store."""
-    from surco.api.fitting import describe_adapters
+    from surco.api.fitting import list_adapters
 
-    click.echo(describe_adapters(store))
+    found = list_adapters(store)
+    for adapter in found:
+        click.echo(
+            f"{adapter['name']}  {adapter['task']}  {adapter['model_id']}  {', '.join(adapter['classes'])}"
+        )
+    if not found:
+        click.echo(f"{store} holds no adapter yet: surco adapters fit {store} --labels FILE --name NAME")
 
 
 @main.command("map")
@@ -147,15 +163,21 @@ def adapters_list(store: Path) -> None:
 @click.option("--adapter", required=True, help="Adapter to draw.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=".parquet, .geojson or .tif")
 @SEASON
-@UNIT
-def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str) -> None:
+@click.option("--unit", type=click.Choice(["cells", "parcels"]), default="cells", show_default=True)
+@click.option("--res", type=int, help="H3 resolution of the cells; the finest if left out.")
+def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str, res: int | None) -> None:
     """Write the map of an adapter: classes and probabilities of every cell or parcel."""
     from surco.api.maps import predict_table, write_map
-    from surco.embedstore import Store
 
-    predicted = predict_table(Store.open(store), adapter, season=season, unit=unit)
+    predicted = predict_table(Store.open(store), adapter, season, unit, res)
     write_map(predicted, out)
-    click.echo(f"{len(predicted)} {predicted.unit} of season {predicted.season} -> {out}")
+    places = predicted.places
+    click.echo(f"{len(places.id):,} {unit} of season {places.season} -> {out}")
+    for name, hectares in sorted(
+        zip(predicted.classes, predicted.hectares(), strict=True), key=lambda row: -row[1]
+    ):
+        click.echo(f"  {name:32} {hectares:12,.1f} ha")
+    click.echo("Hectares are counted from the map: biased where it errs, and no survey estimate.")
 
 
 @main.command()
@@ -167,7 +189,6 @@ def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str) ->
 def sql(store: Path, query: str, kind: str) -> None:
     """Ask a store in SQL: views cells, parcels, seasons, models, adapters."""
     from surco.api.printing import print_table
-    from surco.embedstore import Store, run_sql
 
     print_table(run_sql(Store.open(store), query), kind)
 

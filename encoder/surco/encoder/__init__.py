@@ -11,6 +11,8 @@ from surco.encoder.errors import (
 )
 from surco.encoder.models import MODELS, load_encoder
 from surco.encoder.protocol import BandMeanEncoder, Encoder
+from surco.encoder.report import EncodeReport
+from surco.encoder.run import encode_store
 from surco.encoder.samples import EmbedReport, SampleSeries, embed_samples, read_samples
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "BandMeanEncoder",
     "CatalogError",
     "EmbedReport",
+    "EncodeReport",
     "Encoder",
     "EncoderError",
     "ModelError",
@@ -27,6 +30,7 @@ __all__ = [
     "SceneError",
     "SimulationError",
     "embed_samples",
+    "encode_store",
     "load_encoder",
     "read_samples",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 __all__ = ["ModelConfig", "SeriesDecoder", "SeriesEncoder"]
 
 YEAR_DAYS = 365.2425
+MOMENTS = ("mean", "sin1", "cos1", "sin2", "cos2")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,19 @@ def time_features(days: Tensor, lonlat: Tensor, harmonics: int) -> Tensor:
     return torch.stack([*waves, since, since * since], dim=-1)
 
 
+def seasonal_moments(x: Tensor, seen: Tensor, when: Tensor) -> Tensor:
+    """Mean and first two annual harmonics of each channel over its valid dates, and the share of dates it was seen.
+
+    A classical description of phenology that attention would have to learn: (N, T, C), (N, T, C), (N, T, F) ->
+    (N, C * (len(MOMENTS) + 1)).
+    """
+    weight = seen.to(x.dtype)
+    count = weight.sum(1).clamp_min(1.0)  # (N, C)
+    basis = torch.cat([torch.ones_like(when[..., :1]), when[..., :4]], dim=-1)  # (N, T, 5)
+    sums = torch.einsum("ntk,ntc->nkc", basis, x * weight) / count[:, None, :]
+    return torch.cat([sums.flatten(1), weight.mean(1)], dim=-1)
+
+
 class Block(nn.Module):
     """One pre-norm transformer block over the dates."""
 
@@ -131,7 +145,9 @@ class SeriesEncoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(w)
         self.score = nn.Linear(w, 4)
-        self.head = nn.Sequential(nn.Linear(4 * w + w, 2 * w), nn.GELU(), nn.Linear(2 * w, config.dimension))
+        moments = (config.channels + 3) * (len(MOMENTS) + 1)
+        self.moments = nn.Sequential(nn.Linear(moments, 2 * w), nn.GELU(), nn.Linear(2 * w, w))
+        self.head = nn.Sequential(nn.Linear(6 * w, 2 * w), nn.GELU(), nn.Linear(2 * w, config.dimension))
 
     def forward(self, values: Tensor, valid: Tensor, days: Tensor, lonlat: Tensor, static: Tensor) -> Tensor:
         """Encode.
@@ -147,7 +163,8 @@ class SeriesEncoder(nn.Module):
             (N, D) unit vectors.
         """
         x, seen = add_indices(values, valid, self.config)
-        tokens = self.time(time_features(days, lonlat, self.config.harmonics))  # (N, T, W)
+        when = time_features(days, lonlat, self.config.harmonics)
+        tokens = self.time(when)  # (N, T, W)
         for project, members in zip(self.embed, self.config.groups, strict=True):
             part, ok = x[..., members], seen[..., members]
             token = project(torch.cat([part * ok, ok.to(x.dtype)], dim=-1))
@@ -158,7 +175,9 @@ class SeriesEncoder(nn.Module):
         keep = present[:, None, None, :]
         for block in self.blocks:
             tokens = block(tokens, keep)
-        return self._pool(self.norm(tokens), present)
+        pooled = self._pool(self.norm(tokens), present)
+        seasonal = self.moments(seasonal_moments(x, seen, when))
+        return F.normalize(self.head(torch.cat([pooled, seasonal], dim=-1)), dim=-1)
 
     def _terrain_token(self, static: Tensor) -> Tensor:
         known = torch.isfinite(static)
@@ -167,12 +186,12 @@ class SeriesEncoder(nn.Module):
         return token[:, None, :]
 
     def _pool(self, tokens: Tensor, present: Tensor) -> Tensor:
-        """Four learned weighted means over the dates beside the plain one, then the head: (N, T, W) -> (N, D)."""
+        """Four learned weighted means over the dates beside the plain one: (N, T, W) -> (N, 5 W)."""
         weight = self.score(tokens).masked_fill(~present[..., None], -1e4).softmax(dim=1)  # (N, T, 4)
         focused = torch.einsum("ntk,ntw->nkw", weight, tokens).flatten(1)
         share = present.to(tokens.dtype) / present.sum(1, keepdim=True)
         plain = torch.einsum("nt,ntw->nw", share, tokens)
-        return F.normalize(self.head(torch.cat([focused, plain], dim=-1)), dim=-1)
+        return torch.cat([focused, plain], dim=-1)
 
 
 class SeriesDecoder(nn.Module):

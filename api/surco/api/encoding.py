@@ -1,0 +1,117 @@
+"""`surco encode`: arguments as people write them, and what was done in words."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from surco.api.errors import ApiError
+from surco.embedstore import EmbedstoreError, Season, Store
+from surco.encoder import EncodeReport, EncoderError, encode_store, load_encoder
+
+__all__ = ["EncodeRequest", "describe_report", "encode_into", "parse_season"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeRequest:
+    """What to encode, and into which store; fields as the command's options of the same names."""
+
+    catalog: str
+    season: str
+    store: Path
+    parcels: Path | None = None
+    resolutions: str = "9,11"
+    aoi: str | None = None
+    model: str = "surco-nano"
+
+
+def encode_into(
+    request: EncodeRequest, progress: Callable[[int, int, str], None] | None = None
+) -> EncodeReport:
+    """Encode a season of scenes into a store, which is made where there is none.
+
+    An input that cannot be used leaves no new store behind; a run that is stopped leaves one that the same command
+    goes on with.
+
+    Raises:
+        ApiError: resolutions or an area that cannot be read.
+        EncoderError: see `encoder.encode_store`.
+        EmbedstoreError: no season, or a store that cannot be written.
+    """
+    resolutions, aoi = _resolutions(request.resolutions), _area(request.aoi)
+    encoder = load_encoder(request.model)
+    new = not request.store.exists()
+    season = parse_season(request.season, request.store)
+    store = Store.open_or_create(request.store, season.start_month)
+    try:
+        return encode_store(
+            request.catalog,
+            season,
+            store,
+            encoder,
+            parcels=request.parcels,
+            resolutions=resolutions,
+            aoi=aoi,
+            progress=progress,
+        )
+    except (EncoderError, EmbedstoreError):
+        if new and store.version == 0:
+            shutil.rmtree(request.store)
+        raise
+
+
+def parse_season(text: str, store: Path) -> Season:
+    """A season as START/END, or by name in the store's own calendar (May where there is no store yet)."""
+    if "/" in text:
+        return Season.from_dates(text)
+    month = Store.open(store).start_month if (store / "store.json").exists() else 5
+    return Season.parse(text, start_month=month)
+
+
+def describe_report(report: EncodeReport, store: Path) -> str:
+    """What an encode run did, for people."""
+    if report.already:
+        head = f"{store} already holds this season, from these scenes, by this model; nothing to do."
+    else:
+        rate = report.pixels_seen / max(report.seconds, 1e-9)
+        again = f", {report.resumed} of them from an earlier run" if report.resumed else ""
+        head = (
+            f"{report.pixels_seen:,} of {report.pixels:,} pixels in {report.tiles} tiles{again}: "
+            f"{report.seconds:.0f} s, {rate:,.0f} pixels/s"
+        )
+    cells = ", ".join(f"{rows:,} cells at resolution {level}" for level, rows in sorted(report.cells.items()))
+    lines = [
+        head,
+        f"{cells}" + ("" if report.parcels is None else f", {report.parcels:,} parcels") + f" -> {store}",
+    ]
+    if report.parcels_unseen:
+        lines.append(f"{report.parcels_unseen} parcels hold no pixel that was seen, and have no row.")
+    empty = [f"{m.first:%Y-%m}" for m in report.months if not m.optical_scenes and not m.radar_scenes]
+    if empty:
+        lines.append(f"No scene in {', '.join(empty)}.")
+    return "\n".join(lines)
+
+
+def _resolutions(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\s*\d{1,2}(\s*,\s*\d{1,2})*\s*", text):
+        raise ApiError(
+            f"Expected H3 resolutions such as 9,11; got --res {text!r}. Write whole numbers with commas."
+        )
+    return tuple(int(part) for part in text.split(","))
+
+
+def _area(text: str | None) -> tuple[float, ...] | Path | None:
+    if text is None or not re.fullmatch(r"[-+.\d\s,eE]+", text):
+        return None if text is None else Path(text)
+    try:
+        box = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ApiError(
+            f"Expected --aoi west,south,east,north in degrees, or a GeoJSON file; got {text!r}."
+        ) from error
+    if len(box) != 4:
+        raise ApiError(f"Expected four numbers in --aoi (west,south,east,north); got {len(box)} in {text!r}.")
+    return box
