@@ -49,7 +49,8 @@ class Examples:
         ids: (N,) H3 cells or parcel ids.
         model_id: whose vectors.
         conflicts: what two labels disagree about, left out.
-        outside: ids of the label features that meet no row of the table.
+        unmatched: ids of the label features that name no row: they lie outside the table, or are small polygons
+            in a cell that belongs to another.
     """
 
     X: npt.NDArray[np.float32]
@@ -59,7 +60,7 @@ class Examples:
     ids: list[int] | list[str]
     model_id: str
     conflicts: tuple[Conflict, ...] = ()
-    outside: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,10 @@ def _cell_pairs(info: TableInfo, labels: Labels) -> _Pairs:
             inside.append(_pairs(table, "h3", rows, polygons[features]))
             at_point.append(_pairs(table, "h3", place[hit], hit))
     covered, single = _joined(inside, info), _joined(at_point, info)
-    return _joined([covered, single.where(~np.isin(single.features, covered.features))], info)
+    # A polygon without a centre of its own does not dispute the cell of one that has it.
+    is_polygon = np.isin(single.features, polygons)
+    spare = is_polygon & (np.isin(single.features, covered.features) | np.isin(single.keys, covered.keys))
+    return _joined([covered, single.where(~spare)], info)
 
 
 def _cells_at(points: npt.NDArray[np.object_], resolution: int) -> npt.NDArray[np.uint64]:
@@ -205,7 +209,7 @@ def _joined(parts: list[_Pairs], info: TableInfo) -> _Pairs:
 
 
 def _examples(pairs: _Pairs, labels: Labels, info: TableInfo, unit: Unit) -> Examples:
-    outside = np.setdiff1d(np.arange(len(labels)), pairs.features)
+    unmatched = np.setdiff1d(np.arange(len(labels)), pairs.features)
     if not len(pairs.keys):
         raise LabelError(
             f"labels within the store's area {_round(info.bbox)} (west, south, east, north)",
@@ -224,7 +228,7 @@ def _examples(pairs: _Pairs, labels: Labels, info: TableInfo, unit: Unit) -> Exa
         ids=pairs.keys[kept].tolist(),
         model_id=info.model_id,
         conflicts=conflicts,
-        outside=tuple(labels.id[feature] for feature in outside),
+        unmatched=tuple(labels.id[feature] for feature in unmatched),
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from surco.embedstore.errors import ModelMismatchError, StoreError
-from surco.embedstore.geoparquet import sync
-from surco.embedstore.manifest import FORMAT_VERSION, Bbox, FileEntry, Manifest, Partition
+from surco.embedstore.manifest import Bbox, FileEntry, Manifest, Partition
 from surco.embedstore.names import check_name
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.transaction import Transaction
+from surco.embedstore.versions import latest_manifest, read_start_month, write_settings
 
 __all__ = ["Store", "TableInfo"]
-
-_MANIFEST = re.compile(r"([1-9]\d*)\.json")
-_FORMAT = "surco-store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +77,7 @@ class Store:
                 f"{root}, which holds something",
                 "Choose another folder, or open the store that is there.",
             )
-        (root / "manifests").mkdir(parents=True, exist_ok=True)
-        content = {"format": _FORMAT, "version": FORMAT_VERSION, "start_month": start_month}
-        draft = root / f".store-{os.getpid()}.json"
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        sync(draft)
-        draft.replace(root / "store.json")
-        sync(root)
+        write_settings(root, start_month)
         return cls(root, start_month, Manifest())
 
     @classmethod
@@ -99,7 +88,7 @@ class Store:
             StoreError: no store, one of a newer format, or a broken one.
         """
         root = Path(path).absolute()
-        return cls(root, _read_start_month(root), _latest(root))
+        return cls(root, read_start_month(root), latest_manifest(root))
 
     @classmethod
     def open_or_create(cls, path: str | Path, start_month: int = 5) -> Self:
@@ -136,7 +125,7 @@ class Store:
 
     def transaction(self) -> Transaction:
         """A write upon the store's latest version, to be used with `with`; see `Transaction`."""
-        return Transaction(self._path, _latest(self._path), self._start_month, self._moved)
+        return Transaction(self._path, latest_manifest(self._path), self._start_month, self._moved)
 
     def tables(self) -> list[TableInfo]:
         """All tables, by table, model, season and resolution."""
@@ -298,37 +287,6 @@ class Store:
                 "The store was changed from outside; restore the file from a copy, or encode again.",
             )
         return path
-
-
-def _read_start_month(root: Path) -> int:
-    file = root / "store.json"
-    try:
-        content = json.loads(file.read_bytes())
-        known, version, month = (
-            content["format"] == _FORMAT,
-            int(content["version"]),
-            int(content["start_month"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            "a store (a folder with store.json)",
-            f"{root} ({type(error).__name__}: {error})",
-            "Give the folder of a store, or make one with `surco encode`.",
-        ) from error
-    if not known or version > FORMAT_VERSION:
-        raise StoreError(
-            f"a store of format {_FORMAT} {FORMAT_VERSION}",
-            f"{content['format']} {version} in {file}",
-            "Update surco: a newer one wrote this store.",
-        )
-    return Season(2000, month).start_month
-
-
-def _latest(root: Path) -> Manifest:
-    folder = root / "manifests"
-    names = [_MANIFEST.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
-    versions = [int(match[1]) for match in names if match]
-    return Manifest.read(folder / f"{max(versions)}.json") if versions else Manifest()
 
 
 def _list(partitions: list[Partition]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,13 +12,14 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreConflictError, StoreError
+from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreError
 from surco.embedstore.geoparquet import sha256_of, sync
 from surco.embedstore.manifest import Bundle, FileEntry, Manifest, Partition, PartitionKey
 from surco.embedstore.names import check_name
 from surco.embedstore.partition import PartitionWriter, write_cells, write_parcels
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
+from surco.embedstore.versions import publish
 
 __all__ = ["Transaction"]
 
@@ -194,30 +194,12 @@ class Transaction:
         for folder in {parent for path in self._folders for parent in (path, *path.parents)}:
             if folder.is_relative_to(self._root):
                 sync(folder)
-        _publish(self._root / "manifests", manifest, self._token)
+        publish(self._root, manifest, self._token)
         self._committed(manifest)
 
     def _discard(self) -> None:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(folder: Path, manifest: Manifest, token: str) -> None:
-    """Link the manifest under its number: this takes place as a whole, or fails because the number is taken."""
-    draft = folder / f".{token}.json"
-    draft.write_text(manifest.to_json(), encoding="utf-8")
-    sync(draft)
-    try:
-        os.link(draft, folder / f"{manifest.version}.json")
-    except FileExistsError as error:
-        raise StoreConflictError(
-            f"to write version {manifest.version} of {folder.parent}",
-            "a version of that number, which another writer finished meanwhile",
-            "Open the store again and repeat the write.",
-        ) from error
-    finally:
-        draft.unlink()
-    sync(folder)
 
 
 def _stream(batches: Any) -> Batches:

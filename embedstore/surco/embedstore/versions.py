@@ -1,0 +1,90 @@
+"""A store's settings and its numbered versions on disk: reading the latest, publishing the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from surco.embedstore.errors import StoreConflictError, StoreError
+from surco.embedstore.geoparquet import sync
+from surco.embedstore.manifest import FORMAT_VERSION, Manifest
+from surco.embedstore.season import Season
+
+__all__ = ["latest_manifest", "publish", "read_start_month", "write_settings"]
+
+_MANIFEST = re.compile(r"([1-9]\d*)\.json")
+_FORMAT = "surco-store"
+
+
+def write_settings(root: Path, start_month: int) -> None:
+    """Make a store of a folder: store.json, as a whole or not at all, and room for manifests."""
+    (root / "manifests").mkdir(parents=True, exist_ok=True)
+    content = {"format": _FORMAT, "version": FORMAT_VERSION, "start_month": start_month}
+    draft = root / f".store-{os.getpid()}.json"
+    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    sync(draft)
+    draft.replace(root / "store.json")
+    sync(root)
+
+
+def read_start_month(root: Path) -> int:
+    """First month of the seasons of the store in `root`; raises StoreError where there is no store that we can read."""
+    file = root / "store.json"
+    try:
+        content = json.loads(file.read_bytes())
+        known, version, month = (
+            content["format"] == _FORMAT,
+            int(content["version"]),
+            int(content["start_month"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            "a store (a folder with store.json)",
+            f"{root} ({type(error).__name__}: {error})",
+            "Give the folder of a store, or make one with `surco encode`.",
+        ) from error
+    if not known or version > FORMAT_VERSION:
+        raise StoreError(
+            f"a store of format {_FORMAT} {FORMAT_VERSION}",
+            f"{content['format']} {version} in {file}",
+            "Update surco: a newer one wrote this store.",
+        )
+    return Season(2000, month).start_month
+
+
+def latest_manifest(root: Path) -> Manifest:
+    """The version with the highest number, or the empty one; raises StoreError where it cannot be read."""
+    folder = root / "manifests"
+    names = [_MANIFEST.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
+    versions = [int(match[1]) for match in names if match]
+    return Manifest.read(folder / f"{max(versions)}.json") if versions else Manifest()
+
+
+def publish(root: Path, manifest: Manifest, token: str) -> None:
+    """Link a manifest under its number: this takes place as a whole, or fails because the number is taken.
+
+    Args:
+        root: the store's folder.
+        manifest: what becomes visible.
+        token: names the draft; no other writer has it.
+
+    Raises:
+        StoreConflictError: another writer took the number.
+    """
+    folder = root / "manifests"
+    draft = folder / f".{token}.json"
+    draft.write_text(manifest.to_json(), encoding="utf-8")
+    sync(draft)
+    try:
+        os.link(draft, folder / f"{manifest.version}.json")
+    except FileExistsError as error:
+        raise StoreConflictError(
+            f"to write version {manifest.version} of {root}",
+            "a version of that number, which another writer finished meanwhile",
+            "Open the store again and repeat the write.",
+        ) from error
+    finally:
+        draft.unlink()
+    sync(folder)
