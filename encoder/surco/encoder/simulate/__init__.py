@@ -4,6 +4,7 @@ It teaches what can be computed: it is no evidence of accuracy on real land. `RE
 """
 
 from surco.encoder.simulate.crops import CROPS, Crop
+from surco.encoder.simulate.scenes import SimulatedArea, simulate_scenes
 from surco.encoder.simulate.series import SeriesSet, simulate_series
 
-__all__ = ["CROPS", "Crop", "SeriesSet", "simulate_series"]
+__all__ = ["CROPS", "Crop", "SeriesSet", "SimulatedArea", "simulate_scenes", "simulate_series"]

@@ -125,7 +125,8 @@ def _dates(greenup: float, yellowing: float, harvest: float, lai: float, **more:
 
 _ALL = (
     # name, INE level 3, kin, rhythm, where, traits
-    _crop("winter_wheat", "Winter_crops", "cereal", "winter", _grown(0.3, 1, 1.5), _CEREAL, _dates(100, 203, 236, 4.8, rise=14)),
+    _crop("winter_wheat", "Winter_crops", "cereal", "winter", _grown(0.3, 1, 1.5), _CEREAL,
+          _dates(100, 203, 236, 4.8, rise=14)),
     _crop("oats", "Winter_crops", "cereal", "winter", _grown(0.1, 0.8, 1.2), _CEREAL,
           _dates(92, 194, 225, 4.2, chlorophyll=40, leaf_angle=56)),
     _crop("barley", "Winter_crops", "cereal", "winter", _grown(0.1, 0.3, 0.7), _CEREAL,
@@ -197,7 +198,8 @@ _ALL = (
     _crop("snow", None, "snow", "perennial", _grown(0.1, 0.12, 0.12),
           {"snow": 1.0, "grass": 0.1, "altitude": 2900, "slope": 18.0, "soil": 0.9}),
     _crop("town", "Artificial_surfaces", "town", "perennial", _grown(0.3, 0.4, 0.4),
-          {"roofs": 0.55, "base_lai": 1.6, "cover": 0.03, "grass": 0.02, "irrigation": 0.3, "soil": 1.1, "wood": 1.0, "rough": 2.5}),
+          {"roofs": 0.55, "base_lai": 1.6, "cover": 0.03, "grass": 0.02, "irrigation": 0.3, "soil": 1.1,
+           "wood": 1.0, "rough": 2.5}),
 )  # fmt: skip
 
 CROPS: Mapping[str, Crop] = {crop.name: crop for crop in _ALL}

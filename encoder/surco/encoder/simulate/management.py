@@ -53,16 +53,20 @@ class Parcels:
 
 
 def draw_parcels(
-    climates: Sequence[Climate], zone: Ints, crops: npt.NDArray[np.str_], rng: np.random.Generator
+    climates: Sequence[Climate],
+    zone: Ints,
+    crops: npt.NDArray[np.str_],
+    rng: np.random.Generator,
+    likeness: float = 0.4,
 ) -> Parcels:
     """Parcels of the given zones (N,) and classes (N,), each zone in its climate.
 
-    A class has its own mean in every zone, and two classes in five lean towards another of the same kin there, so that
-    they can be told apart less well than in the next zone.
+    A class has its own mean in every zone, and a share of the classes (`likeness`) leans towards another of the same
+    kin there, so that they can be told apart less well than in the next zone.
     """
     names = list(CROPS)
     index = np.array([names.index(c) for c in crops])
-    means = _zone_means(climates, rng)[zone, index]
+    means = _zone_means(climates, likeness, rng)[zone, index]
     table = _vary(means, np.array([PARAMETERS[n].parcel for n in _NAMES]), rng)
     traits = {name: table[:, i] for name, i in _COLUMN.items()}
     young = rng.random(len(zone)) < traits["young"]
@@ -81,14 +85,14 @@ def draw_parcels(
     )  # fmt: skip
 
 
-def _zone_means(climates: Sequence[Climate], rng: np.random.Generator) -> Floats:
+def _zone_means(climates: Sequence[Climate], likeness: float, rng: np.random.Generator) -> Floats:
     """(Z, K, P) trait means of every class in every zone."""
     table = np.stack([[_traits(crop, climate) for crop in CROPS.values()] for climate in climates])
     year = rng.normal(0, 4, (len(climates), 1, 1))
     moved = [_COLUMN[n] for n in ("greenup", "yellowing", "harvest", "bloom_day", "peak")]
     table[:, :, moved] += year
     table = _vary(table, np.array([PARAMETERS[n].zone for n in _NAMES]), rng)
-    return _lean(table, rng)
+    return _lean(table, likeness, rng)
 
 
 def _traits(crop: Crop, climate: Climate) -> list[float]:
@@ -112,12 +116,12 @@ def _vary(mean: Floats, spread: Floats, rng: np.random.Generator) -> Floats:
     return out
 
 
-def _lean(table: Floats, rng: np.random.Generator) -> Floats:
-    """Moves 40 % of the classes of each zone 30 to 75 % of the way towards another of their kin."""
+def _lean(table: Floats, likeness: float, rng: np.random.Generator) -> Floats:
+    """Moves a share of the classes of each zone 30 to 75 % of the way towards another of their kin."""
     kin = np.array([crop.kin for crop in CROPS.values()])
     out = table.copy()
     for zone in range(len(table)):
-        for k in np.flatnonzero(rng.random(len(kin)) < 0.4):
+        for k in np.flatnonzero(rng.random(len(kin)) < likeness):
             others = np.flatnonzero((kin == kin[k]) & (np.arange(len(kin)) != k))
             if len(others):
                 other = rng.choice(others)

@@ -13,7 +13,7 @@ from surco.encoder.simulate.emulator import CanopyTerms, Emulator
 from surco.encoder.simulate.growth import State
 from surco.encoder.simulate.management import Parcels
 
-__all__ = ["reflectance", "sun_zenith"]
+__all__ = ["reflectance", "sun_azimuth", "sun_zenith"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Dates = npt.NDArray[np.datetime64]
@@ -22,14 +22,24 @@ _FLOWER: Floats = np.array([0.0, 0.09, 0.08, 0.02, 0.08, 0.03, 0.02, 0.02, 0.0, 
 
 
 def sun_zenith(latitude: Floats, dates: Dates, hour: float = 10.6) -> Floats:
-    """Sun zenith in degrees (N, T) at Sentinel-2's hour (local solar time) for latitudes (N,) and dates (N, T).
-
-    Declination after Cooper (1969).
-    """
-    declination = np.radians(23.45) * np.sin(2 * np.pi * (284 + 121 + day_of_season(dates)) / 365.0)
-    angle, latitude = np.radians(15.0 * (hour - 12.0)), np.radians(latitude)[:, None]
+    """Sun zenith in degrees (N, T) at Sentinel-2's hour (local solar time) for latitudes (N,) and dates (N, T)."""
+    declination, latitude = _declination(dates), np.radians(latitude)[:, None]
+    angle = np.radians(15.0 * (hour - 12.0))
     cosine = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(angle)
     return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def sun_azimuth(latitude: Floats, dates: Dates, zenith: Floats) -> Floats:
+    """Morning sun azimuth in degrees clockwise from north, for latitudes (N,), dates and zeniths (N, T)."""
+    latitude, zenith = np.radians(latitude)[:, None], np.radians(zenith)
+    cosine = np.sin(_declination(dates)) - np.sin(latitude) * np.cos(zenith)
+    cosine = cosine / np.maximum(np.cos(latitude) * np.sin(zenith), 1e-6)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _declination(dates: Dates) -> Floats:
+    """Of the sun, in radians, by Cooper (1969, doi:10.1016/0038-092X(69)90047-4)."""
+    return np.asarray(np.radians(23.45) * np.sin(2 * np.pi * (284 + 121 + day_of_season(dates)) / 365.0))
 
 
 def reflectance(parcels: Parcels, state: State, sun: Floats, view: Floats, emulator: Emulator) -> Floats:
