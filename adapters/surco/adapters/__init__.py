@@ -8,6 +8,7 @@ from surco.adapters.errors import (
     AreasError,
     CardError,
     LabelsError,
+    SettingsError,
     UnfittedError,
     VectorsError,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "LocalScatter",
     "MappedArea",
     "Scores",
+    "SettingsError",
     "StratifiedAreas",
     "UnfittedError",
     "VectorsError",

@@ -107,7 +107,7 @@ def stratified_area(
     sample = _checked_counts(np.asarray(counts, np.float64), names, areas)
     if not 0 < confidence < 1:
         raise AreasError(f"expected a confidence between 0 and 1; got {confidence}: use 0.95 for 95 %")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = round(NormalDist().inv_cdf(0.5 + confidence / 2), 2)  # 1.96 for 95 %, as in the paper
     total = areas.sum()
     weight, size = areas / total, sample.sum(axis=1)
     share = sample / size[:, None]

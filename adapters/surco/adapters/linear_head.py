@@ -16,7 +16,8 @@ import numpy.typing as npt
 __all__ = ["LinearHead"]
 
 Floats = npt.NDArray[np.float32]
-_BLOCK_VALUES = 1 << 20  # 4 MB of float32 a block: the block, its logits and the weights stay in cache
+Vectors = npt.NDArray[np.generic]
+_BLOCK_VALUES = 1 << 19  # 2 MB of float32 a block: the block, its logits and the weights stay in cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +30,47 @@ class LinearHead:
     weights: Floats
     bias: Floats
 
-    def logits(self, vectors: npt.NDArray[np.generic], scale: Floats | None = None) -> Floats:
+    def logits(self, vectors: Vectors, scale: Floats | None = None) -> Floats:
         """Unnormalised log-probabilities (N, K) of vectors (N, D) of any real type.
 
         Where `scale` (N,) is given a row stands for `vectors[i] * scale[i]`, as quantised tables store it; the scale
         is applied to the K scores of a row instead of its D values.
         """
         out = np.empty((len(vectors), len(self.bias)), np.float32)
-        for rows in self._blocks(len(vectors)):
-            np.matmul(vectors[rows].astype(np.float32, copy=False), self.weights, out=out[rows])
-            if scale is not None:
-                out[rows] *= scale[rows, None]
-            out[rows] += self.bias
+        for rows, scores in self._blocks(vectors, scale):
+            out[rows] = scores.T
         return out
 
-    def probabilities(self, vectors: npt.NDArray[np.generic], scale: Floats | None = None) -> Floats:
+    def probabilities(self, vectors: Vectors, scale: Floats | None = None) -> Floats:
         """Class probabilities (N, K) float32, rows summing to one; see `logits`."""
-        out = self.logits(vectors, scale)
-        for rows in self._blocks(len(out)):
-            block = out[rows]
-            block -= block.max(axis=1, keepdims=True)
-            np.exp(block, out=block)
-            block /= block.sum(axis=1, keepdims=True)
+        out = np.empty((len(vectors), len(self.bias)), np.float32)
+        for rows, scores in self._blocks(vectors, scale):
+            scores -= scores.max(axis=0)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=0)
+            out[rows] = scores.T
         return out
 
-    def codes(self, vectors: npt.NDArray[np.generic], scale: Floats | None = None) -> npt.NDArray[np.intp]:
-        """Position (N,) of the most probable class, without keeping the scores of all rows."""
-        out = np.empty(len(vectors), np.intp)
-        for rows in self._blocks(len(vectors)):
-            self.logits(vectors[rows], None if scale is None else scale[rows]).argmax(axis=1, out=out[rows])
+    def codes(self, vectors: Vectors, scale: Floats | None = None) -> npt.NDArray[np.intp]:
+        """Position (N,) of the most probable class, the first of equals, without keeping the scores of all rows."""
+        out = np.zeros(len(vectors), np.intp)
+        for rows, scores in self._blocks(vectors, scale):
+            best, winner = scores[0], out[rows]
+            for k in range(
+                1, len(scores)
+            ):  # argmax along the first axis, over whole rows instead of single values
+                np.copyto(winner, k, where=scores[k] > best)
+                np.maximum(best, scores[k], out=best)
         return out
 
-    def _blocks(self, rows: int) -> Iterator[slice]:
+    def _blocks(self, vectors: Vectors, scale: Floats | None) -> Iterator[tuple[slice, Floats]]:
+        """Rows and their logits with the classes first, (K, block): reductions over classes then run along memory."""
         step = max(1, _BLOCK_VALUES // max(self.weights.shape))
-        return (slice(i, min(i + step, rows)) for i in range(0, rows, step))
+        turned = np.ascontiguousarray(self.weights.T)
+        for start in range(0, len(vectors), step):
+            rows = slice(start, min(start + step, len(vectors)))
+            scores = turned @ vectors[rows].astype(np.float32, copy=False).T
+            if scale is not None:
+                scores *= scale[rows]
+            scores += self.bias[:, None]
+            yield rows, scores

@@ -1,0 +1,141 @@
+"""What every adapter of the room promises, as check functions: run each over each adapter.
+
+A check takes a factory of unfitted adapters and raises AssertionError where the promise is broken.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from surco.adapters import AdapterError, UnfittedError, load_adapter, save_adapter
+
+__all__ = [
+    "CLASSIFIER_CHECKS",
+    "check_bad_input_is_refused",
+    "check_clone_is_unfitted",
+    "check_fit_is_deterministic",
+    "check_order_of_rows_does_not_matter",
+    "check_probabilities",
+    "check_quantised_rows_give_the_same",
+    "check_round_trip",
+    "labelled_vectors",
+]
+
+Factory = Callable[[], Any]
+
+
+def labelled_vectors(
+    n: int = 120, classes: int = 4, dimension: int = 64, seed: int = 0, noise: float = 0.8
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors (n, dimension) float32 around class centres, names of crops, and 12 groups."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, dimension))
+    codes = np.arange(n) % classes
+    vectors = centres[codes] + rng.normal(size=(n, dimension)) * noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    names = np.array([f"crop {c:03d}" for c in range(classes)])
+    return vectors.astype(np.float32), names[codes], rng.integers(0, 12, n)
+
+
+def check_probabilities(make: Factory) -> None:
+    """Rows of predict_proba are float, in 0..1, sum to one, and agree with predict and classes_."""
+    X, y, groups = labelled_vectors()
+    adapter = make().fit(X, y, groups=groups)
+    proba = adapter.predict_proba(X)
+    assert proba.shape == (len(X), len(adapter.classes_))
+    assert (proba >= 0).all()
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(adapter.classes_[proba.argmax(axis=1)], adapter.predict(X))
+    assert adapter.classes_.tolist() == sorted(set(y.tolist()))
+
+
+def check_clone_is_unfitted(make: Factory) -> None:
+    """A clone keeps the parameters and nothing learned, and says so when it is asked."""
+    X, y, _ = labelled_vectors()
+    fitted = make().fit(X, y)
+    copy = clone(fitted)
+    assert copy.get_params() == fitted.get_params()
+    with pytest.raises(UnfittedError, match="call fit"):
+        copy.predict(X)
+
+
+def check_fit_is_deterministic(make: Factory) -> None:
+    """Two fits on the same labels predict the same."""
+    X, y, groups = labelled_vectors()
+    first, second = (make().fit(X, y, groups=groups, pool=X).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def check_order_of_rows_does_not_matter(make: Factory) -> None:
+    """Labels in another order teach the same, up to the tolerance of the optimiser."""
+    X, y, _ = labelled_vectors(n=40)
+    order = np.random.default_rng(1).permutation(len(X))
+    straight = make().fit(X, y).predict_proba(X)
+    shuffled = make().fit(X[order], y[order]).predict_proba(X)
+    np.testing.assert_allclose(straight, shuffled, atol=2e-3)
+
+
+def check_quantised_rows_give_the_same(make: Factory) -> None:
+    """Asking with int8 and scale equals asking with their product."""
+    X, y, _ = labelled_vectors()
+    adapter = make().fit(X, y)
+    scale = (np.abs(X).max(axis=1) / 127).astype(np.float32)
+    table = np.rint(X / scale[:, None]).astype(np.int8)
+    expected = adapter.predict_proba(table.astype(np.float32) * scale[:, None])
+    np.testing.assert_allclose(adapter.predict_proba_int8(table, scale), expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        adapter.predict_int8(table, scale), adapter.classes_[expected.argmax(axis=1)]
+    )
+
+
+def check_round_trip(make: Factory) -> None:
+    """Saved and loaded, an adapter predicts bit for bit the same."""
+    X, y, groups = labelled_vectors()
+    adapter = make().fit(X, y, groups=groups)
+    files = save_adapter(
+        adapter, name="valle", model_id="m-1", task=adapter.task, training={"sources": ["field"]}
+    )
+    loaded = load_adapter(files, model_id="m-1")
+    np.testing.assert_array_equal(loaded.predict_proba(X), adapter.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), adapter.predict(X))
+    assert loaded.get_params() == adapter.get_params()
+
+
+def check_bad_input_is_refused(make: Factory) -> None:
+    """Nothing that cannot be learned from is learned from: an AdapterError with what to do."""
+    X, y, groups = labelled_vectors(n=24)
+    broken = X.copy()
+    broken[3, 5] = np.nan
+    cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("at least two classes; got 1 class", (X, np.full(len(X), "maíz")), {}),
+        (r"got NaN or inf in 1 of 24 rows, first in row 3", (broken, y), {}),
+        ("got 24 vectors and 20 labels", (X, y[:20]), {}),
+        ("got 20 vectors and 24 labels", (X[:20], y), {}),
+        (r"one group a label, shape \(24,\); got shape \(5,\)", (X, y), {"groups": groups[:5]}),
+        ("pool of the vectors' dimension, 64; got 8", (X, y), {"pool": labelled_vectors(dimension=8)[0]}),
+        ("at least 50 vectors", (X, y), {"pool": X}),
+        ("text that is not empty", (X, ["", *y[1:]]), {}),
+        ("Unknown label type: continuous", (X, np.linspace(0.1, 0.9, len(X))), {}),
+    ]
+    for message, args, kwargs in cases:
+        with pytest.raises(AdapterError, match=message):
+            make().fit(*args, **kwargs)
+    fitted = make().fit(X, y)
+    with pytest.raises(AdapterError, match=r"X has 10 features, but .* is expecting 64 features"):
+        fitted.predict_proba(X[:, :10])
+    with pytest.raises(AdapterError, match=r"int8 vectors of shape \(rows, 64\); got float32"):
+        fitted.predict_proba_int8(X, np.ones(len(X)))
+
+
+CLASSIFIER_CHECKS = (
+    check_bad_input_is_refused,
+    check_clone_is_unfitted,
+    check_fit_is_deterministic,
+    check_order_of_rows_does_not_matter,
+    check_probabilities,
+    check_quantised_rows_give_the_same,
+    check_round_trip,
+)
