@@ -8,6 +8,7 @@ from pathlib import Path
 
 import shapely
 from pyproj import Transformer
+from shapely.errors import ShapelyError
 
 from surco.encoder.errors import EncoderError
 
@@ -72,7 +73,7 @@ def _read_file(path: Path) -> shapely.Geometry:
             f"Expected west,south,east,north or a GeoJSON file; got {str(path)!r} ({error.strerror}). "
             "Check the path or the numbers."
         ) from error
-    except (ValueError, AttributeError, KeyError, TypeError, shapely.GEOSException) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, ShapelyError) as error:
         raise AreaError(
             f"Expected GeoJSON polygons in {path}; got something else ({error}). Export the area as GeoJSON."
         ) from error

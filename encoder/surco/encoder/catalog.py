@@ -172,7 +172,7 @@ def _search(
             f"Expected one of the collections {', '.join(n for ns in _API_COLLECTIONS for n in ns)} "
             f"at {href}; got {', '.join(sorted(offered)) or 'none'}. Use an API that has them."
         )
-    span = (datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC))
+    span = (datetime.combine(start, time.min, UTC), datetime.combine(end, time(23, 59, 59), UTC))
     for names in _API_COLLECTIONS:
         for name in (n for n in names if n in offered):
             when = None if "dem" in name else span
@@ -227,4 +227,5 @@ def _flat(bbox: list[float]) -> tuple[float, float, float, float]:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
+    cause = f" ({error.__cause__})" if error.__cause__ else ""
+    return f"{type(error).__name__}: {error}{cause}".replace("\n", " ")[:500]

@@ -17,6 +17,7 @@ import shapely
 from pyarrow.lib import ArrowException
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window
@@ -117,7 +118,7 @@ def _read_geojson(path: Path, content: bytes) -> tuple[Objects, list[dict[str, A
         shapes = [shapely.geometry.shape(f["geometry"]) if f["geometry"] else None for f in features]
         rows = [{**(f.get("properties") or {}), **({"id": f["id"]} if "id" in f else {})} for f in features]
         crs = (document.get("crs") or {}).get("properties", {}).get("name", _LON_LAT)
-    except (ValueError, LookupError, TypeError, AttributeError, shapely.GEOSException) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ShapelyError) as error:
         raise ParcelError(
             f"Expected a GeoJSON FeatureCollection or GeoParquet in {path}; got something else "
             f"({type(error).__name__}: {str(error)[:200]}). Export the parcels as GeoJSON."
@@ -132,7 +133,7 @@ def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]
         column = geo["primary_column"]
         shapes = shapely.from_wkb(table.column(column).to_numpy(zero_copy_only=False))
         crs = geo["columns"][column].get("crs") or _LON_LAT
-    except (ArrowException, OSError, ValueError, LookupError, TypeError, shapely.GEOSException) as error:
+    except (ArrowException, OSError, ValueError, LookupError, TypeError, ShapelyError) as error:
         raise ParcelError(
             f"Expected GeoParquet with WKB polygons in {path}; got something else "
             f"({type(error).__name__}: {str(error)[:200]}). Export the parcels as GeoJSON."

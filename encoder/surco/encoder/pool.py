@@ -99,7 +99,7 @@ def pool(keys: Keys, pixels: Pixels, rows: npt.NDArray[np.intp] | None = None) -
     unique, starts = np.unique(keys[order], return_index=True)
     vector = _whole(pixels.vector)[taken]
     ndvi = pixels.ndvi[taken]
-    seen: npt.NDArray[np.bool_] = np.isfinite(pixels.vector[taken]).all(axis=1)
+    seen = np.asarray(np.isfinite(pixels.vector[taken]).all(axis=1))
     ndvi_seen = np.isfinite(ndvi) & seen[:, None]
     vector[~seen] = 0
     return Sums(

@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import pystac
 import shapely
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from surco.encoder.assets import Band, find_bands
 from surco.encoder.channels import CHANNELS, OPTICAL
@@ -69,16 +73,21 @@ def scene_from_item(item: pystac.Item, sensor: Sensor) -> Scene:
     Raises:
         SceneError: no date, no footprint, none of the sensor's bands, or Sentinel-2 without classification.
     """
-    assets = {key: {**a.to_dict(), "href": a.get_absolute_href() or a.href} for key, a in item.assets.items()}
-    bands = find_bands(assets, item.properties, sensor)
-    _check_scene(item, sensor, bands)
     if item.geometry is None:
         raise SceneError(f"Expected a footprint of scene {item.id}; got geometry null. Add it to the item.")
-    crs, extent = _extent(item, assets)
-    return Scene(
-        item.id, item.collection_id or "", sensor, _acquired(item), MappingProxyType(bands),
-        shapely.make_valid(shapely.geometry.shape(item.geometry)), crs, extent,
-    )  # fmt: skip
+    assets = {key: {**a.to_dict(), "href": a.get_absolute_href() or a.href} for key, a in item.assets.items()}
+    try:
+        bands = find_bands(assets, item.properties, sensor)
+        footprint = shapely.make_valid(shapely.geometry.shape(item.geometry))
+        crs, extent = _extent(item, assets)
+    except (ValueError, TypeError, LookupError, AttributeError, CRSError, ShapelyError) as error:
+        raise SceneError(
+            f"Expected the fields of scene {item.id} as STAC describes them; got {type(error).__name__}: {error}. "
+            "Validate the item, or remove it."
+        ) from error
+    _check_scene(item, sensor, bands)
+    when, collection = _acquired(item), item.collection_id or ""
+    return Scene(item.id, collection, sensor, when, MappingProxyType(bands), footprint, crs, extent)
 
 
 def check_bands(scenes: Sequence[Scene]) -> None:
@@ -130,6 +139,12 @@ def _acquired(item: pystac.Item) -> datetime:
     return start + (end - start) / 2
 
 
+@cache
+def _known(crs: str) -> None:
+    """Raises CRSError for a code that does not exist, once for all scenes that state it."""
+    CRS.from_user_input(crs)
+
+
 def _extent(
     item: pystac.Item, assets: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str | None, tuple[float, float, float, float] | None]:
@@ -139,6 +154,8 @@ def _extent(
         place = {**item.properties, **asset}
         crs = place.get("proj:code") or (f"EPSG:{place['proj:epsg']}" if place.get("proj:epsg") else None)
         found = found or crs
+        if crs:
+            _known(crs)
         shape, transform = place.get("proj:shape"), place.get("proj:transform")
         if crs and shape and transform and not (transform[1] or transform[3]):
             x = transform[2] + np.array([0, shape[1]]) * transform[0]
