@@ -157,7 +157,8 @@ def _class_of(feature: Mapping[str, Any], column: str, number: int, file: Path) 
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value).strip() if isinstance(value, (str, int, float)) else ""
-    if not text:
+    # A printable text can be shown, written as UTF-8 and compared; a lone surrogate or a line break cannot.
+    if not text or not text.isprintable():
         raise LabelError(
             f"a class in column {column!r} of every feature",
             f"{value!r} in feature {number} of {file}",
@@ -168,7 +169,8 @@ def _class_of(feature: Mapping[str, Any], column: str, number: int, file: Path) 
 
 def _id_of(feature: Mapping[str, Any], number: int) -> str:
     found = feature.get("id", feature["properties"].get("id"))
-    return str(found) if isinstance(found, (str, int)) else str(number)
+    text = str(found) if isinstance(found, (str, int)) else ""
+    return text if text and text.isprintable() else str(number)
 
 
 def _geometries(features: Sequence[dict[str, Any]], file: Path) -> Geometries:
