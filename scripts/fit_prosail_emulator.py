@@ -84,7 +84,7 @@ def make_table(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def features(inputs: np.ndarray) -> np.ndarray:
     """(n, 13) network inputs in -1..1: logarithms where the range is wide, three views of LAI.
 
-    `surco.encoder.simulate.emulator` computes the same; `tests/test_simulate_emulator.py` holds the two together.
+    `surco.encoder.simulate.emulator` computes the same; rows of PROSAIL in the card hold the two together.
     """
     columns = []
     for i, (name, (low, high)) in enumerate(RANGES.items()):
@@ -174,6 +174,15 @@ def measure(net: Network, inputs: np.ndarray, terms: np.ndarray, seed: int) -> d
     }
 
 
+def reference(inputs: np.ndarray, terms: np.ndarray, seed: int) -> list[dict[str, list[float]]]:
+    """Rows of PROSAIL itself over random backgrounds, for the test of whoever evaluates the weights without it."""
+    soil = draw_soils(len(inputs), torch.Generator().manual_seed(seed + 1))
+    truth = reflectance(*torch.from_numpy(terms.astype(np.float32)).split([10, 10, 10, 1], dim=1), soil)
+    columns = {"inputs": inputs, "background": soil.numpy(), "reflectance": truth.numpy()}
+    rows = ({k: [round(float(x), 6) for x in v[i]] for k, v in columns.items()} for i in range(len(inputs)))
+    return list(rows)
+
+
 def main() -> None:
     """Make the table, fit, measure on held-out rows and write weights and card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -196,8 +205,9 @@ def main() -> None:
         "made_by": "scripts/fit_prosail_emulator.py with prosail 2.0.5 (PROSPECT-D, 4SAIL, Campbell leaf angles)",
         "runs": args.runs, "epochs": args.epochs, "width": args.width, "seed": args.seed,
         "bands": BANDS, "ranges": RANGES, "logarithmic": LOGARITHMIC, "held_out": error,
+        "prosail": reference(inputs[:40], terms[:40], args.seed),
     }  # fmt: skip
-    (args.out / "prosail_emulator.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (args.out / "prosail_emulator.json").write_text(json.dumps(card) + "\n", encoding="utf-8")
     print(json.dumps(error, indent=2))
 
 

@@ -42,13 +42,12 @@ def backscatter(parcels: Parcels, state: State, angle: Floats, wind: Floats) -> 
     moist = 1.0 - 0.6 * state.brown
     leaves = t["cover"] * state.lai * moist + 0.6 * state.grass_lai * (1.0 - 0.6 * state.grass_brown)
     a_vv, a_vh, b = (column[:, None] for column in _canopy_of(parcels))
+    stems = np.minimum(state.lai, 2.0) ** 2 * np.exp(-state.lai / 2.5)
     out = []
     for channel, scatter in enumerate((a_vv, a_vh)):
         cloud = np.exp(-2.0 * b * (leaves + 4.0 * t["wood"] * t["cover"]) / cosine)
         ground = _ground(state, t["rough"], wind, channel)
-        bounce = (
-            0.10 * state.flood * np.minimum(state.lai, 2.0) * np.exp(-state.lai / 2.5) * (1.0, 0.12)[channel]
-        )
+        bounce = state.flood * stems * (0.03, 0.004)[channel]
         wood = t["wood"] * t["cover"] * _WOOD[channel] * 0.75
         built = state.roofs * _ROOFS[channel]
         out.append(scatter * cosine * (1.0 - cloud) + cloud * (ground + bounce) + wood + built)

@@ -19,7 +19,16 @@ __all__ = ["Landscape", "draw_landscape"]
 _FIELD_HECTARES = 3.9
 _ROOM_FOR_ALL = 1500.0  # metres a side from which a valley has a river, a town and hills
 _FIELD_KINS = ("cereal", "broadleaf", "summer", "orchard", "vine", "evergreen_orchard", "meadow", "rangeland")
-_HILLS = {"matorral": 0.4, "pine": 0.25, "eucalyptus": 0.2, "native_evergreen_forest": 0.15}
+_MOST_OF_KIN = {
+    "orchard": 3,
+    "summer": 3,
+    "cereal": 2,
+}  # at most so many classes of a kin in one valley, else one
+_HILLS = {
+    "north": ("matorral", "bare"),
+    "central": ("matorral", "pine", "eucalyptus", "native_evergreen_forest"),
+    "south": ("native_deciduous_forest", "pine", "eucalyptus", "native_evergreen_forest"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +112,8 @@ def draw_landscape(
         blocks = _cut_all(cutter, town, 9e3, 0.2)
         reaches = _reaches(river, width)
         parcels += [*wooded, *blocks, *reaches]
-        stands = rng.choice(list(_HILLS), len(wooded), p=list(_HILLS.values()))
-        crops += [*map(str, stands), *["town"] * len(blocks), *["water"] * len(reaches)]
+        stands = _sow(wooded, _HILLS[climate], (width, height), rng)
+        crops += [*stands, *["town"] * len(blocks), *["water"] * len(reaches)]
         rest = whole.difference(shapely.union_all([river.buffer(12), hills.buffer(8), town.buffer(8)]))
     fields = _cut_all(cutter, rest, _FIELD_HECTARES * 1e4, rng.uniform(-0.35, 0.35))
     names = list(classes) if classes is not None else _field_classes(climate, len(fields), rng)
@@ -160,12 +169,13 @@ def _town(width: float, height: float, rng: np.random.Generator) -> Polygon:
 
 
 def _field_classes(climate: str, fields: int, rng: np.random.Generator) -> list[str]:
-    """Up to ten classes of the climate, at most three of a kin; fewer where there are few fields."""
+    """Up to ten classes of the climate, few of a kin; fewer where there are few fields."""
     names = [c.name for c in CROPS.values() if c.kin in _FIELD_KINS and c.grown[climate] > 0]
     weights = np.array([CROPS[n].grown[climate] for n in names])
     chosen: list[str] = []
     for name in rng.choice(names, len(names), replace=False, p=weights / weights.sum()):
-        if sum(CROPS[c].kin == CROPS[str(name)].kin for c in chosen) < 3:
+        kin = CROPS[str(name)].kin
+        if sum(CROPS[c].kin == kin for c in chosen) < _MOST_OF_KIN.get(kin, 1):
             chosen.append(str(name))
     return chosen[: max(2, min(10, fields // 14))]
 

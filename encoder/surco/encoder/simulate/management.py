@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 
 _NAMES = tuple(PARAMETERS)
 _COLUMN = {name: i for i, name in enumerate(_NAMES)}
+_OWN = [_COLUMN[n] for n in ("flooded", "tillage", "water", "snow", "roofs", "cuts", "altitude", "slope")]
+"""Traits that a class never takes over from a class that it resembles."""
 _KIND = np.array([PARAMETERS[n].kind for n in _NAMES])
 
 
@@ -127,6 +129,7 @@ def _lean(table: Floats, likeness: float, rng: np.random.Generator) -> Floats:
                 other = rng.choice(others)
                 share = rng.uniform(0.3, 0.75)
                 out[zone, k] = (1 - share) * table[zone, k] + share * table[zone, other]
+    out[:, :, _OWN] = table[:, :, _OWN]
     return out
 
 
