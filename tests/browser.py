@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 import shapely
 import uvicorn
+
 from surco.adapters import CropTypeAdapter, save_adapter
 from surco.api import Settings, create_app
 from surco.embedstore import Season, Store, cells_schema, parcels_schema, quantize
@@ -61,7 +62,9 @@ class Valley:
         return Store.open(self.path)
 
 
-def build_valley(path: Path, *, columns: int = 8, rows: int = 5, adapter: bool = True, seed: int = 4) -> Valley:
+def build_valley(
+    path: Path, *, columns: int = 8, rows: int = 5, adapter: bool = True, seed: int = 4
+) -> Valley:
     """Write a valley of fields with separable vectors: cells of resolution 9 and 11, parcels, and a fitted adapter."""
     rng = np.random.default_rng(seed)
     outlines = [_field(i, j, rng) for j in range(rows) for i in range(columns)]
@@ -81,7 +84,9 @@ def build_valley(path: Path, *, columns: int = 8, rows: int = 5, adapter: bool =
 
 def _field(i: int, j: int, rng: np.random.Generator) -> Any:
     x, y = CORNER[0] + i * STEP[0] + j * 0.0002, CORNER[1] + j * STEP[1] - i * 0.0001
-    corners = np.array([(0.04, 0.04), (0.94, 0.05), (0.96, 0.93), (0.05, 0.95)]) + rng.uniform(-0.03, 0.03, (4, 2))
+    corners = np.array([(0.04, 0.04), (0.94, 0.05), (0.96, 0.93), (0.05, 0.95)]) + rng.uniform(
+        -0.03, 0.03, (4, 2)
+    )
     return shapely.Polygon([(x + a * STEP[0], y + b * STEP[1]) for a, b in corners])
 
 
@@ -97,7 +102,11 @@ def _shared_columns(kind: Any, centres: Any, rng: np.random.Generator) -> dict[s
     embedding, scale = quantize(_around(centres, kind, rng))
     spread, spread_scale = quantize(np.abs(rng.normal(scale=0.03, size=(len(kind), 64))).astype(np.float32))
     peaks = np.array([PEAKS[name] for name in (*CROPS, WILD)])[kind][:, None]
-    greenness = 18 + 64 * np.exp(-(((np.arange(12)[None] - peaks) / 2.2) ** 2)) + rng.normal(scale=2, size=(len(kind), 12))
+    greenness = (
+        18
+        + 64 * np.exp(-(((np.arange(12)[None] - peaks) / 2.2) ** 2))
+        + rng.normal(scale=2, size=(len(kind), 12))
+    )
     greenness = greenness.round().tolist()
     for months in greenness:
         months[2] = None
@@ -119,7 +128,9 @@ def _lists(values: Any) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.int8()), 64)
 
 
-def _parcel_batch(outlines: list[Any], crops: list[str], centres: Any, rng: np.random.Generator) -> pa.RecordBatch:
+def _parcel_batch(
+    outlines: list[Any], crops: list[str], centres: Any, rng: np.random.Generator
+) -> pa.RecordBatch:
     bounds = shapely.bounds(outlines).astype(np.float32)
     metres = shapely.transform(outlines, lambda xy: xy * (111_320 * np.cos(np.radians(35)), 111_320))
     columns = {
@@ -135,11 +146,18 @@ def _parcel_batch(outlines: list[Any], crops: list[str], centres: Any, rng: np.r
 
 
 def _cell_batch(
-    outlines: list[Any], crops: list[str], centres: Any, resolution: int, size: tuple[int, int], rng: np.random.Generator
+    outlines: list[Any],
+    crops: list[str],
+    centres: Any,
+    resolution: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
 ) -> pa.RecordBatch:
     west, south = CORNER[0] - 0.0005, CORNER[1] - size[0] * 0.0001 - 0.0005
     east, north = CORNER[0] + size[0] * STEP[0] + size[1] * 0.0002, CORNER[1] + size[1] * STEP[1] + 0.0005
-    lon, lat = (g.ravel() for g in np.meshgrid(np.arange(west, east, 0.0002), np.arange(south, north, 0.0002)))
+    lon, lat = (
+        g.ravel() for g in np.meshgrid(np.arange(west, east, 0.0002), np.arange(south, north, 0.0002))
+    )
     found = pa.array(h3ronpy.vector.coordinates_to_cells(pa.array(lat), pa.array(lon), resolution))
     cells = np.unique(found.to_numpy())
     points = pa.array(h3ronpy.vector.cells_to_wkb_points(pa.array(cells))).to_pylist()
@@ -155,7 +173,9 @@ def _adapter_files(centres: Any, rng: np.random.Generator) -> dict[str, bytes]:
     kind = np.repeat(np.arange(len(centres)), 6)
     names = np.array([*CROPS, WILD])[kind]
     fitted = CropTypeAdapter().fit(_around(centres, kind, rng), names)
-    return save_adapter(fitted, name="crops", model_id=MODEL, task="crop-type", training={"sources": ["valley"]})
+    return save_adapter(
+        fitted, name="crops", model_id=MODEL, task="crop-type", training={"sources": ["valley"]}
+    )
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from surco.viewer import asset, page
 __all__ = ["content_security_policy", "create_app"]
 
 Name = Annotated[str | None, QueryParameter(max_length=200)]
+UnitName = Annotated[Unit | None, QueryParameter()]
 PlaceId = Annotated[str, QueryParameter(max_length=200)]
 Resolution = Annotated[int | None, QueryParameter(ge=0, le=15)]
 Month = Annotated[int, QueryParameter(ge=0, le=11)]
@@ -113,7 +114,7 @@ def _answer_routes(answers: Answers) -> list[Any]:
     def map_(
         request: Request[Any, Any, Any],
         season: Name = None,
-        unit: Unit | None = None,
+        unit: UnitName = None,
         res: Resolution = None,
         adapter: Name = None,
     ) -> Response[bytes]:
@@ -124,7 +125,7 @@ def _answer_routes(answers: Answers) -> list[Any]:
     def areas(
         request: Request[Any, Any, Any],
         season: Name = None,
-        unit: Unit | None = None,
+        unit: UnitName = None,
         res: Resolution = None,
         adapter: Name = None,
     ) -> Response[bytes]:
@@ -136,7 +137,7 @@ def _answer_routes(answers: Answers) -> list[Any]:
         request: Request[Any, Any, Any],
         month: Month,
         season: Name = None,
-        unit: Unit | None = None,
+        unit: UnitName = None,
         res: Resolution = None,
     ) -> Response[bytes]:
         question = Question(season, unit, res)
@@ -146,7 +147,7 @@ def _answer_routes(answers: Answers) -> list[Any]:
     def colours(
         request: Request[Any, Any, Any],
         season: Name = None,
-        unit: Unit | None = None,
+        unit: UnitName = None,
         res: Resolution = None,
     ) -> Response[bytes]:
         question = Question(season, unit, res)
@@ -157,7 +158,7 @@ def _answer_routes(answers: Answers) -> list[Any]:
         request: Request[Any, Any, Any],
         id: PlaceId,
         season: Name = None,
-        unit: Unit | None = None,
+        unit: UnitName = None,
         res: Resolution = None,
         adapter: Name = None,
     ) -> Response[bytes]:
@@ -169,7 +170,7 @@ def _answer_routes(answers: Answers) -> list[Any]:
         id: PlaceId,
         k: Count = 20,
         season: Name = None,
-        unit: Unit | None = None,
+        unit: UnitName = None,
         res: Resolution = None,
         adapter: Name = None,
     ) -> Response[bytes]:

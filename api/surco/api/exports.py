@@ -99,7 +99,7 @@ def _type_names(shapes: Any) -> list[str]:
 
 
 def _write_geojson(predicted: Predicted, path: Path, pixel: float) -> None:
-    shapes = shapely.to_geojson(shapely.set_precision(predicted.places.polygons(), 1e-7))
+    shapes = shapely.to_geojson(_tidy(predicted.places.polygons()))
     names, chances = _class_names(predicted), predicted.probability
     with path.open("w", encoding="utf-8") as file:
         head = {"type": "FeatureCollection", "surco": _provenance(predicted)}
@@ -114,6 +114,11 @@ def _write_geojson(predicted: Predicted, path: Path, pixel: float) -> None:
             words = json.dumps(feature, ensure_ascii=False)[:-1]
             file.write(f'{"," if row else " "}{words}, "geometry": {shape}}}\n')
         file.write("]}\n")
+
+
+def _tidy(shapes: Any) -> Any:
+    """Outer rings counterclockwise and seven decimals (about 1 cm), as RFC 7946 asks for."""
+    return shapely.orient_polygons(shapely.transform(shapes, lambda xy: np.round(xy, 7)))
 
 
 def _provenance(predicted: Predicted) -> dict[str, object]:

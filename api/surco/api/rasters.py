@@ -16,7 +16,7 @@ import rasterio
 import rasterio.features
 import rasterio.shutil
 import shapely
-from rasterio.transform import Affine, from_origin
+from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from surco.api.refusals import ExportError
@@ -78,7 +78,7 @@ def write_cog(predicted: Predicted, path: Path, pixel: float, tags: Mapping[str,
     try:
         with rasterio.open(draft, "w", width=width, height=height, **profile, **layout) as raster:
             for _, window in raster.block_windows(1):
-                raster.write(painter(raster.window_transform(window), window, crs), 1, window=window)
+                raster.write(painter(_moved(transform, window), window, crs), 1, window=window)
             raster.write_colormap(1, _colours(predicted.classes))
             raster.update_tags(surco=json.dumps(tags, ensure_ascii=False), **_names(predicted.classes))
         rasterio.shutil.copy(draft, path, driver="COG", compress="deflate", overview_resampling="mode")
@@ -102,7 +102,13 @@ def _grid(bounds: Any, pixel: float) -> tuple[str, Affine, int, int]:
         raise ExportError(
             f"Expected at most {_MOST_PIXELS:,} pixels, got {width} x {height} at {pixel} m. Choose a larger pixel."
         )
-    return crs, from_origin(left, top, step, step), width, height
+    return crs, Affine(step, 0.0, left, 0.0, -step, top), width, height
+
+
+def _moved(transform: Affine, window: Window) -> Affine:
+    """The transform of a window of the raster."""
+    left = transform.c + window.col_off * transform.a
+    return Affine(transform.a, 0.0, left, 0.0, transform.e, transform.f + window.row_off * transform.e)
 
 
 def _cell_painter(predicted: Predicted) -> Any:
@@ -138,9 +144,8 @@ def _parcel_painter(predicted: Predicted, shapes: Any, crs: str) -> Any:
 
     def paint(transform: Affine, window: Window, crs: str) -> Codes:
         size = (int(window.height), int(window.width))
-        near = np.sort(
-            tree.query(shapely.box(*rasterio.windows.bounds(Window(0, 0, *size[::-1]), transform)))
-        )
+        right, bottom = transform.c + size[1] * transform.a, transform.f + size[0] * transform.e
+        near = np.sort(tree.query(shapely.box(transform.c, bottom, right, transform.f)))
         pairs = [(outlines[i], codes[i]) for i in near.tolist()]
         if not pairs:
             return np.zeros(size, np.uint8)

@@ -72,7 +72,7 @@ def principal_colours(
     unit = np.clip((scores - low) / np.where(high > low, high - low, 1.0), 0, 1)
     coloured = np.zeros((len(rows), 3), np.float32)
     coloured[:, : unit.shape[1]] = unit
-    out[usable] = (48 + 176 * coloured).round().astype(np.uint8)
+    out[usable] = (72 + 136 * coloured).round().astype(np.uint8)
     return out
 
 

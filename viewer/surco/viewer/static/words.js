@@ -88,7 +88,7 @@ export const percent = (share) =>
 
 // A probability: never said to be certain or impossible when it is not.
 export function chance(share) {
-  if (share > 0.99 && share < 1) return `> ${percent(0.99)}`;
+  if (share > 0.99) return `> ${percent(0.99)}`;
   return share < 0.01 && share > 0 ? `< ${percent(0.01)}` : percent(share);
 }
 

@@ -1,0 +1,325 @@
+"""The server over a small real store, and the maps it writes to files."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+import shapely
+from browser import CROPS, MODEL, SEASON, WILD, Valley, build_valley
+from litestar.testing import TestClient
+
+import surco.api
+from surco.api.app import create_app
+from surco.api.kept import Kept
+from surco.api.maps import predict_table, write_map
+from surco.api.refusals import ExportError, SettingsError
+from surco.api.settings import Settings
+from surco.embedstore import StoreError
+
+PARCELS = {"unit": "parcels"}
+
+
+@pytest.fixture(scope="module")
+def valley(tmp_path_factory: pytest.TempPathFactory) -> Valley:
+    """The store that these tests ask."""
+    return build_valley(tmp_path_factory.mktemp("app") / "valle-chico")
+
+
+@pytest.fixture(scope="module")
+def client(valley: Valley) -> Iterator[TestClient]:
+    """A client of the application over it."""
+    with TestClient(create_app(Settings(store=valley.path))) as client:
+        yield client
+
+
+def test_overview_says_what_is_there(client: TestClient) -> None:
+    """Seasons, tables, models, adapters, and what is shown first."""
+    facts = client.get("/api/overview").json()
+    assert facts["area"] == "Valle chico"
+    assert facts["defaults"] == {"season": "2024-25", "adapter": "crops", "unit": "parcels"}
+    (season,) = facts["seasons"]
+    assert (season["parcels"], [c["resolution"] for c in season["cells"]]) == (40, [9, 11])
+    assert (season["months"][0], season["months"][-1]) == ("2024-05", "2025-04")
+    assert {c["name"] for c in facts["adapters"][0]["classes"]} == {*CROPS, WILD}
+    west, south, east, north = facts["bbox"]
+    assert west < -71.25 < east and south < -34.985 < north
+
+
+def test_map_of_parcels_is_right(client: TestClient, valley: Valley) -> None:
+    """Each parcel has its crop, its outline and its hectares."""
+    answer = client.get("/api/map", params=PARCELS).json()
+    names = [answer["classes"][i]["name"] for i in answer["class"]]
+    truth = {f"P{n:03d}": crop for n, crop in enumerate(valley.crops)}
+    assert dict(zip(answer["id"], names, strict=True)) == truth
+    outlines = dict(zip(answer["id"], answer["polygons"], strict=True))
+    assert shapely.equals_exact(shapely.Polygon(outlines["P007"][0][0]), valley.outlines[7], 1e-6)
+    assert all(1 < ha < 3 for ha in answer["area_ha"]) and min(answer["probability"]) > 50
+
+
+def test_map_of_cells_is_right(client: TestClient, valley: Valley) -> None:
+    """Cells inside a parcel have its crop; the resolution can be chosen."""
+    answer = client.get("/api/map", params={"unit": "cells"}).json()
+    assert answer["resolution"] == 11 and len(answer["id"]) > 500 and "polygons" not in answer
+    predicted = predict_table(valley.store, "crops", unit="cells")
+    centres = shapely.centroid(predicted.places.polygons())
+    inside = shapely.within(centres, shapely.buffer(valley.outlines[12], -1e-5))
+    assert inside.sum() > 3
+    assert {predicted.classes[i] for i in predicted.class_index[inside]} == {valley.crops[12]}
+    assert answer["class"] == predicted.class_index.tolist()
+    coarse = client.get("/api/map", params={"unit": "cells", "res": 9}).json()
+    assert coarse["resolution"] == 9 and len(coarse["id"]) < len(answer["id"]) / 10
+
+
+def test_areas_add_up_and_are_called_what_they_are(client: TestClient) -> None:
+    """Hectares by class sum to the whole and are labelled as counted from the map."""
+    answer = client.get("/api/areas", params=PARCELS).json()
+    whole = sum(client.get("/api/map", params=PARCELS).json()["area_ha"])
+    assert (
+        sum(c["hectares"] for c in answer["classes"])
+        == pytest.approx(answer["total_ha"])
+        == pytest.approx(whole, abs=0.01)
+    )
+    assert sum(c["places"] for c in answer["classes"]) == 40
+    assert "not a survey estimate" in answer["method"]
+
+
+def test_ndvi_and_colours_follow_the_map(client: TestClient) -> None:
+    """One value a place for a month, null where unseen; three a place for colours."""
+    count = len(client.get("/api/map", params=PARCELS).json()["id"])
+    january = client.get("/api/ndvi", params={**PARCELS, "month": 8}).json()["ndvi"]
+    assert len(january) == count and max(january) > 70
+    assert client.get("/api/ndvi", params={**PARCELS, "month": 2}).json()["ndvi"] == [None] * count
+    assert len(client.get("/api/colours", params=PARCELS).json()["rgb"]) == 3 * count
+
+
+def test_place_in_full(client: TestClient, valley: Valley) -> None:
+    """Probabilities that sum to one, twelve months, quality, and what was declared."""
+    place = client.get("/api/place", params={**PARCELS, "id": "P005"}).json()
+    assert sum(place["probabilities"]) == pytest.approx(1, abs=0.01)
+    assert place["said"] == valley.crops[5] and place["comuna"] == 7301
+    assert len(place["ndvi"]) == len(place["months"]) == 12 and place["ndvi"][2] is None
+    assert set(place["quality"]) == {"n_pixels", "valid_fraction", "n_optical", "n_radar"}
+    assert shapely.contains_xy(valley.outlines[5], place["lon"], place["lat"])
+
+
+@pytest.mark.parametrize("unit", ["cells", "parcels"])
+def test_similar_places_are_of_the_same_crop(client: TestClient, unit: str) -> None:
+    """Neighbours come most similar first, never the place itself, and share its class."""
+    answer = client.get("/api/map", params={"unit": unit}).json()
+    item, kind = answer["id"][0], answer["class"][0]
+    found = client.get("/api/similar", params={"unit": unit, "id": item, "k": 3}).json()["items"]
+    assert len(found) == 3 and item not in [f["id"] for f in found]
+    assert {f["class"] for f in found} == {kind}
+    assert [f["similarity"] for f in found] == sorted((f["similarity"] for f in found), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        ("/api/map?season=1999-00", 404, "2024-25"),
+        ("/api/map?adapter=none", 404, "crops"),
+        ("/api/map?unit=cells&res=7", 404, "resolution 7"),
+        ("/api/map?unit=hexes", 400, "unit"),
+        ("/api/map?res=99", 400, "res"),
+        ("/api/ndvi?month=12", 400, "month"),
+        ("/api/ndvi", 400, "month"),
+        ("/api/place?id=P999", 404, "P999"),
+        ("/api/similar?unit=cells&id=zzz", 404, "zzz"),
+        ("/api/similar?id=P001&k=0", 400, "k"),
+        ("/api/similar?id=P001&k=100000", 413, "200"),
+        ("/static/..%2fpage.py", 404, "address"),
+        ("/static/page.html", 404, "main.js"),
+        ("/wp-admin", 404, "/wp-admin"),
+    ],
+)
+def test_errors_are_problem_documents(
+    client: TestClient, valley: Valley, address: str, status: int, words: str
+) -> None:
+    """RFC 9457: a sentence that names what came, no path of the server, no trace; headers hold here too."""
+    answer = client.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    problem = answer.json()
+    assert problem["status"] == status and words in problem["detail"]
+    assert str(valley.path.parent) not in answer.text and "Traceback" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_missing_file_of_the_store_names_no_path(tmp_path: Path) -> None:
+    """A store broken from outside answers with words that keep the server's folders to itself."""
+    broken = build_valley(tmp_path / "roto", columns=2, rows=2)
+    with TestClient(create_app(Settings(store=broken.path))) as client:
+        next(broken.path.glob("parcels/**/*.parquet")).unlink()
+        answer = client.get("/api/map", params=PARCELS)
+    assert answer.status_code == 404 and "roto/parcels" in answer.json()["detail"]
+    assert str(tmp_path) not in answer.text
+
+
+def test_page_and_headers_allow_only_ourselves(client: TestClient) -> None:
+    """The policy names no other host and no unsafe source."""
+    answer = client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert answer.headers["content-type"] == "text/html; charset=utf-8" and "Valle chico" in answer.text
+    assert "unsafe" not in policy and "http" not in policy and "default-src 'none'" in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_basemap_host_is_the_only_addition(valley: Valley) -> None:
+    """A basemap adds its own host to pictures and requests, and nothing to scripts."""
+    settings = Settings(store=valley.path, basemap="https://tiles.example/{z}/{x}/{y}.png")
+    with TestClient(create_app(settings)) as client:
+        rules = dict(r.split(" ", 1) for r in client.get("/").headers["content-security-policy"].split("; "))
+    assert "https://tiles.example" in rules["img-src"] and "https://tiles.example" in rules["connect-src"]
+    assert rules["script-src"] == "'self'"
+
+
+@pytest.mark.parametrize("address", ["/static/deck.js", "/api/map?unit=cells"])
+def test_bodies_are_compressed_and_not_sent_twice(client: TestClient, address: str) -> None:
+    """Gzip where it is taken, plain where it is not, 304 for what the client has."""
+    small = client.get(address, headers={"accept-encoding": "gzip"})
+    plain = client.get(address, headers={"accept-encoding": "identity"})
+    assert small.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert int(small.headers["content-length"]) < len(plain.content) / 2 and small.content == plain.content
+    again = client.get(address, headers={"if-none-match": f'W/"x", {small.headers["etag"]}'})
+    assert again.status_code == 304 and again.content == b""
+
+
+def test_store_without_adapter_still_answers(tmp_path: Path) -> None:
+    """Places and colours are there; classes are not, and areas say what to do."""
+    bare = build_valley(tmp_path / "bare", columns=3, rows=2, adapter=False)
+    with TestClient(create_app(Settings(store=bare.path))) as client:
+        answer = client.get("/api/map").json()
+        assert answer["adapter"] is None and answer["classes"] == [] and len(answer["id"]) == 6
+        assert client.get("/api/place", params={"id": "P001"}).json()["probabilities"] is None
+        assert client.get("/api/similar", params={"id": "P001", "k": 2}).json()["items"][0]["class"] is None
+        assert "surco adapters fit" in client.get("/api/areas").json()["detail"]
+
+
+def test_a_new_version_of_the_store_is_seen(tmp_path: Path) -> None:
+    """What another process commits shows at the next question, without a restart."""
+    bare = build_valley(tmp_path / "grows", columns=3, rows=2, adapter=False)
+    full = build_valley(tmp_path / "full", columns=3, rows=2)
+    files = {f.name: f.read_bytes() for f in full.store.adapter_dir("crops").iterdir()}
+    with TestClient(create_app(Settings(store=bare.path))) as client:
+        assert client.get("/api/map").json()["adapter"] is None
+        with bare.store.transaction() as write:
+            write.put_adapter("crops", files)
+        assert client.get("/api/map").json()["adapter"] == "crops"
+        assert client.get("/health").json() == {"status": "ok", "version": 2}
+
+
+def test_maps_are_bounded(valley: Valley) -> None:
+    """The finest resolution that fits is chosen; a larger one is refused with the remedy."""
+    with TestClient(create_app(Settings(store=valley.path, max_places=100))) as client:
+        assert client.get("/api/map", params={"unit": "cells"}).json()["resolution"] == 9
+        refused = client.get("/api/map", params={"unit": "cells", "res": 11})
+    assert refused.status_code == 413 and "coarser" in refused.json()["detail"]
+
+
+def test_a_folder_that_is_no_store_is_refused_at_once(tmp_path: Path) -> None:
+    """The application is not built over nothing."""
+    with pytest.raises(StoreError, match=r"store\.json"):
+        create_app(Settings(store=tmp_path))
+
+
+@pytest.mark.parametrize("basemap", ["https://x/y.png", "ftp://x/{z}/{x}/{y}", "https://a b;/{z}/{x}/{y}"])
+def test_basemap_must_be_a_tile_address(tmp_path: Path, basemap: str) -> None:
+    """Anything else could not be drawn, or would break out of the policy."""
+    with pytest.raises(SettingsError, match="tile address"):
+        Settings(store=tmp_path, basemap=basemap)
+
+
+def test_computed_once_for_many_who_ask() -> None:
+    """Threads that ask together share one computation, and a failure is not kept."""
+    kept: Kept[int] = Kept(2)
+    calls: list[int] = []
+
+    def slow() -> int:
+        calls.append(1)
+        time.sleep(0.05)
+        return 7
+
+    threads = [threading.Thread(target=lambda: kept.get("a", slow)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 and kept.get("a", slow) == 7
+    with pytest.raises(ZeroDivisionError):
+        kept.get("b", lambda: 1 // 0)
+    assert kept.get("b", lambda: 5) == 5
+
+
+@pytest.mark.parametrize("unit", ["cells", "parcels"])
+def test_geoparquet_map(valley: Valley, tmp_path: Path, unit: str) -> None:
+    """Polygons, class, probability and a column for each class, as GeoParquet."""
+    predicted = predict_table(valley.store, "crops", SEASON.name, unit)
+    path = write_map(predicted, tmp_path / "map.parquet")
+    table = pq.read_table(path)
+    geo = json.loads(table.schema.metadata[b"geo"])
+    assert geo["columns"]["geometry"]["geometry_types"] == ["Polygon"]
+    assert shapely.from_wkb(table["geometry"][0].as_py()).geom_type == "Polygon"
+    shares = np.stack([table[name].to_numpy() for name in predicted.classes], axis=1)
+    assert shares.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert table["class"].to_pylist() == [predicted.classes[i] for i in shares.argmax(axis=1)]
+    assert json.loads(table.schema.metadata[b"surco"])["model"] == MODEL
+
+
+def test_geojson_map(valley: Valley, tmp_path: Path) -> None:
+    """One feature a parcel, with its class."""
+    content = json.loads(
+        write_map(predict_table(valley.store, "crops"), tmp_path / "map.geojson").read_text()
+    )
+    found = {f["id"]: f["properties"]["class"] for f in content["features"]}
+    assert found == {f"P{n:03d}": crop for n, crop in enumerate(valley.crops)}
+    outline = next(f["geometry"] for f in content["features"] if f["id"] == "P003")
+    drawn = shapely.geometry.shape(outline)
+    assert shapely.equals_exact(drawn.normalize(), valley.outlines[3].normalize(), 1e-6)
+    assert drawn.exterior.is_ccw
+
+
+@pytest.mark.parametrize("unit", ["cells", "parcels"])
+def test_raster_map(valley: Valley, tmp_path: Path, unit: str) -> None:
+    """A cloud-optimised UTM raster whose pixels have the class of the place that they lie in."""
+    predicted = predict_table(valley.store, "crops", unit=unit)
+    with rasterio.open(write_map(predicted, tmp_path / "map.tif")) as raster:
+        assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (raster.crs.to_epsg(), raster.res, raster.nodata) == (32719, (20.0, 20.0), 0)
+        names = {int(k.removeprefix("class_")): v for k, v in raster.tags().items() if k.startswith("class_")}
+        assert [names[i + 1] for i in range(len(names))] == list(predicted.classes)
+        spots = [shape.centroid for shape in valley.outlines]
+        x, y = rasterio.warp.transform("OGC:CRS84", raster.crs, [p.x for p in spots], [p.y for p in spots])
+        drawn = [names.get(int(v[0])) for v in raster.sample(zip(x, y, strict=True))]
+        assert drawn == valley.crops
+        assert raster.colormap(1)[1][3] == 255
+        assert 0 in raster.read(1)
+
+
+@pytest.mark.parametrize("name", ["map.shp", "map", "nowhere/map.tif"])
+def test_impossible_files_are_refused(valley: Valley, tmp_path: Path, name: str) -> None:
+    """Another ending, or a folder that is not there, is said before anything is written."""
+    with pytest.raises(ExportError, match="Expected a f"):
+        write_map(predict_table(valley.store, "crops"), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(valley: Valley, tmp_path: Path) -> None:
+    """The file that was there stays whole, and no draft is left beside it."""
+    old = tmp_path / "map.tif"
+    old.write_bytes(b"old")
+    with pytest.raises(ExportError, match="more than 0 m"):
+        write_map(predict_table(valley.store, "crops"), old, pixel=-1)
+    assert old.read_bytes() == b"old" and list(tmp_path.iterdir()) == [old]
+
+
+def test_exports_are_sorted_and_whole() -> None:
+    """`surco.api` hands out what it lists."""
+    assert surco.api.__all__ == sorted(surco.api.__all__, key=lambda n: (n.islower(), n))
+    assert all(getattr(surco.api, name) for name in surco.api.__all__)

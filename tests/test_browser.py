@@ -1,0 +1,223 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, CROPS, FLAGS, Valley, build_valley, need_chromium, serving
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from surco.api import Settings
+from surco.viewer import class_styles, rgb
+
+pytestmark = pytest.mark.browser
+
+GROUND = np.array([238, 236, 228])
+OPACITY = 222 / 255
+
+
+@dataclass
+class Look:
+    """A page being looked at, and everything that went wrong in it."""
+
+    page: Page
+    address: str
+    faults: list[str] = field(default_factory=list)
+
+    def drawn(self, unit: str) -> None:
+        """Wait until the map of that unit is on the canvas."""
+        self.page.wait_for_selector(f"#map[data-drawn={unit}]", timeout=30_000)
+
+    def picture(self) -> np.ndarray[Any, Any]:
+        """The page as (H, W, 3) integers."""
+        return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"), int)
+
+    def spot(self, name: str) -> tuple[float, float]:
+        """Middle of the pixels that are of a class's colour, right of the controls."""
+        rows, columns = np.nonzero(_is(self.picture(), name)[:, 330:])
+        assert len(rows) > 50, f"no {name} on the map"
+        at = len(rows) // 2
+        return float(columns[at] + 330), float(rows[at])
+
+
+def _is(picture: np.ndarray[Any, Any], name: str, near: int = 6) -> np.ndarray[Any, Any]:
+    colour = np.array(rgb(class_styles([name])[0].colour))
+    return np.asarray(np.abs(picture - (OPACITY * colour + (1 - OPACITY) * GROUND)).max(axis=2) <= near)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, drawing in software."""
+    need_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def valley(tmp_path_factory: pytest.TempPathFactory) -> Valley:
+    """A store with an adapter."""
+    return build_valley(tmp_path_factory.mktemp("browser") / "valle-de-prueba")
+
+
+@pytest.fixture(scope="module")
+def address(browser: Browser, valley: Valley) -> Iterator[str]:
+    """A server of that store."""
+    with serving(Settings(store=valley.path)) as address:
+        yield address
+
+
+@contextmanager
+def looking(browser: Browser, address: str, fragment: str = "", **context: Any) -> Iterator[Look]:
+    """Open the page; at the end nothing may have gone wrong and no other host may have been asked."""
+    given = {"viewport": {"width": 1024, "height": 640}, "locale": "es-CL"} | context
+    with browser.new_context(**given) as window:
+        look = Look(window.new_page(), address)
+        note = look.faults.append
+        look.page.on("console", lambda m: note(m.text) if m.type in ("error", "warning") else None)
+        look.page.on("pageerror", lambda e: note(str(e)))
+        look.page.on(
+            "request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else note(r.url)
+        )
+        look.page.goto(f"{address}/{fragment}")
+        yield look
+    assert look.faults == []
+
+
+def test_map_is_drawn_and_a_click_is_answered(browser: Browser, address: str) -> None:
+    """All classes are on the canvas; a click on a cherry orchard shows what it is and what is like it."""
+    with looking(browser, address) as look:
+        look.drawn("parcels")
+        picture = look.picture()
+        counts = {name: int(_is(picture, name)[:, 330:].sum()) for name in CROPS}
+        assert min(counts.values()) > 500, counts
+        look.page.mouse.click(*look.spot("cherry"))
+        panel = look.page.locator("#place")
+        panel.wait_for()
+        assert panel.locator(".lead b").inner_text() == "Cerezo"
+        assert panel.locator(".alike li").count() == 8
+        assert panel.locator(".alike .name").first.inner_text().startswith("Cerezo · a ")
+        assert panel.locator("svg.curve circle").count() == 11
+        look.drawn("parcels")
+        look.page.wait_for_timeout(300)
+        assert int(_is(look.picture(), "maize")[:, 330:].sum()) < 50, "the rest of the map steps back"
+        look.page.keyboard.press("Escape")
+        assert panel.is_hidden()
+        look.drawn("parcels")
+        look.page.wait_for_timeout(300)
+        assert int(_is(look.picture(), "maize")[:, 330:].sum()) > 500
+
+
+def test_going_to_a_neighbour(browser: Browser, address: str) -> None:
+    """A row of the list of similar places is a link to that place."""
+    with looking(browser, address, "#id=P003&lang=en") as look:
+        first = look.page.locator("#place .alike button").first
+        first.wait_for()
+        before = look.page.locator("#place-title small").inner_text()
+        first.click()
+        look.page.wait_for_function(
+            "b => document.querySelector('#place-title small').innerText !== b", arg=before
+        )
+        assert "id=P003" not in look.page.url
+
+
+def test_cells_layers_and_legend(browser: Browser, address: str) -> None:
+    """Hexagons, NDVI by month, certainty and signatures draw; a class can be singled out."""
+    with looking(browser, address, "#lang=en") as look:
+        look.drawn("parcels")
+        legend = look.page.locator("#legend")
+        assert "not a survey estimate" in legend.inner_text()
+        look.page.click("#legend button.row >> text=Rice")
+        assert look.page.locator("#legend button[aria-pressed=true]").inner_text().startswith("Rice")
+        assert "only=rice" in look.page.url
+        look.page.click("#unit [value=cells]")
+        look.drawn("cells")
+        look.page.click("#layer [value=ndvi]")
+        look.page.wait_for_selector("#month-field:not([hidden])")
+        assert "January 2025" in look.page.locator("#month-field").inner_text()
+        look.page.locator("#month").press("ArrowRight")
+        assert "February 2025" in look.page.locator("#month-field").inner_text()
+        look.page.click("#layer [value=confidence]")
+        look.page.wait_for_selector("#legend .ramp")
+        look.page.click("#layer [value=colours]")
+        look.page.wait_for_selector("#legend >> text=signature")
+        look.drawn("cells")
+
+
+def test_both_languages_and_the_address(browser: Browser, address: str) -> None:
+    """The browser's language comes first, the switch changes it, and the address keeps what is looked at."""
+    with looking(browser, address, locale="en-GB") as look:
+        look.drawn("parcels")
+        assert "Cherry" in look.page.locator("#legend").inner_text()
+        look.page.click("[data-language=es]")
+        assert "Cerezo" in look.page.locator("#legend").inner_text()
+        assert look.page.locator("html").get_attribute("lang") == "es"
+        look.page.click("#layer [value=confidence]")
+        look.page.wait_for_selector("#legend .ramp")
+        link = look.page.url
+    assert "lang=es" in link and "layer=confidence" in link
+    with looking(browser, address, "#" + link.partition("#")[2], locale="en-GB") as look:
+        look.drawn("parcels")
+        assert look.page.locator("#layer [value=confidence]").get_attribute("aria-pressed") == "true"
+        assert "Certeza" in look.page.locator("#legend").inner_text()
+
+
+def test_keyboard_chooses_the_place_in_the_middle(browser: Browser, address: str) -> None:
+    """Enter on the focused map opens what lies under the cross."""
+    with looking(browser, address, "#at=-71.25423,-34.98963,15.5") as look:
+        look.drawn("parcels")
+        look.page.focus("#map")
+        look.page.keyboard.press("Enter")
+        look.page.locator("#place").wait_for()
+        assert "P003" in look.page.locator("#place-title").inner_text()
+
+
+def test_small_dark_screen(browser: Browser, address: str) -> None:
+    """On a phone the controls are a sheet below the map, nothing is wider than the screen, and a tap is answered."""
+    phone = {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": "dark",
+        "has_touch": True,
+        "is_mobile": True,
+    }
+    with looking(browser, address, **phone) as look:
+        look.drawn("parcels")
+        sheet = look.page.locator("#controls").bounding_box()
+        assert sheet and sheet["width"] == 390 and sheet["y"] > 400
+        assert look.page.evaluate("document.documentElement.scrollWidth") == 390
+        look.page.touchscreen.tap(195, sheet["y"] / 2 + 10)
+        look.page.locator("#place").wait_for()
+        assert look.page.locator("#tip").is_hidden()
+
+
+def test_without_an_adapter_the_page_shows_signatures(browser: Browser, tmp_path: Path) -> None:
+    """The legend says that there is no classifier yet and how to make one."""
+    bare = build_valley(tmp_path / "bare", columns=4, rows=3, adapter=False)
+    with serving(Settings(store=bare.path)) as address, looking(browser, address, "#lang=en") as look:
+        look.drawn("parcels")
+        assert "surco adapters fit" in look.page.locator("#legend").inner_text()
+        assert look.page.locator("#layer [value=class]").is_hidden()
+        inside = look.picture()[150:500, 400:1000].reshape(-1, 3)
+        assert len(np.unique(inside // 32, axis=0)) > 8
+
+
+def test_a_server_that_is_gone_is_said_in_words(browser: Browser, valley: Valley) -> None:
+    """The page names the trouble and offers to try again."""
+    with browser.new_context(locale="en-GB") as window:
+        page = window.new_page()
+        with serving(Settings(store=valley.path)) as address:
+            page.goto(address)
+            page.wait_for_selector("#map[data-drawn=parcels]")
+        page.click("#unit [value=cells]")
+        page.locator("#notice").wait_for()
+        assert "surco serve" in page.locator("#notice").inner_text()
+        assert page.locator("#retry").is_visible()
