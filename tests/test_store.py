@@ -226,6 +226,9 @@ def test_models_and_adapters_are_kept(tmp_path: Path) -> None:
         ["crops"],
     )
     assert (store.adapter_dir("crops") / "weights.safetensors").read_bytes() == b"new"
+    (store.adapter_dir("crops") / "weights.safetensors").write_bytes(b"bad")
+    with pytest.raises(StoreError, match="SHA-256"):
+        store.adapter_dir("crops")
     with pytest.raises(StoreError, match=r"one of the adapters \['crops'\]"):
         store.adapter_dir("yields")
     with pytest.raises(ModelMismatchError, match="other"):

@@ -47,6 +47,10 @@ class Bundle:
 
     def __post_init__(self) -> None:
         _check_inside(self.folder)
+        if not self.files:
+            raise StoreError(
+                "at least one file of a model or adapter", f"none in {self.folder}", "Write it again."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from surco.embedstore.errors import ModelMismatchError, StoreError
+from surco.embedstore.geoparquet import sha256_of
 from surco.embedstore.manifest import Bbox, FileEntry, Manifest, Partition
 from surco.embedstore.names import check_name
 from surco.embedstore.schema import Table
@@ -158,7 +159,7 @@ class Store:
                 "Name one of them, or fit it first with `surco adapters fit`.",
             )
         for file in bundle.files:
-            self._file(file)
+            self._unchanged(file)
         return self._path / bundle.folder
 
     def model_card(self, model_id: str) -> dict[str, Any]:
@@ -170,7 +171,7 @@ class Store:
                 repr(model_id),
                 "Name one of them.",
             )
-        return dict(json.loads(self._file(bundle.files[0]).read_bytes()))
+        return dict(json.loads(self._unchanged(bundle.files[0]).read_bytes()))
 
     def find(
         self,
@@ -274,6 +275,17 @@ class Store:
             sources=partition.sources,
             meta=partition.meta,
         )
+
+    def _unchanged(self, entry: FileEntry) -> Path:
+        """As `_file`, with its SHA-256 too: for small files that are trusted as a whole."""
+        path = self._file(entry)
+        if sha256_of(path) != entry.sha256:
+            raise StoreError(
+                f"{path} with SHA-256 {entry.sha256}",
+                "other content",
+                "Restore the file from a copy, or write it again.",
+            )
+        return path
 
     def _file(self, entry: FileEntry) -> Path:
         """The file's path, where it is there, inside the store, and of the size that the manifest says."""

@@ -147,6 +147,8 @@ class Transaction:
                 "Use the store's start month, or another store.",
             )
         level = "" if resolution is None else f"/res={resolution}"
+        # Refused now rather than after hours of writing, where it is no JSON.
+        noted = json.loads(json.dumps(dict(meta or {}), allow_nan=False))
         folder = f"{table}/model={model_id}/season={season.name}{level}/{self._token}"
         if (self._root / folder).exists():
             raise StoreError(
@@ -156,7 +158,7 @@ class Transaction:
             )
         self._fresh(folder)
         return PartitionWriter(
-            self._root, folder, table, model_id, season, resolution, tuple(sources), licence, dict(meta or {})
+            self._root, folder, table, model_id, season, resolution, tuple(sources), licence, noted
         )
 
     def _add(self, partition: Partition) -> None:
