@@ -24,7 +24,7 @@ _CANOPY: Mapping[str, tuple[float, float, float]] = {
     "summer": (0.11, 0.026, 0.12),
 }
 _OTHER = (0.10, 0.023, 0.10)
-_WOOD = (0.115, 0.028)  # of a closed forest
+_WOOD = (0.082, 0.022)  # of a closed forest
 _ROOFS = (0.28, 0.045)  # double bounce between street and wall
 
 
@@ -64,7 +64,7 @@ def _canopy_of(parcels: Parcels) -> tuple[Floats, Floats, Floats]:
 def _ground(state: State, rough: Floats, wind: Floats, channel: int) -> Floats:
     """Soil by its moisture and roughness, and water, in linear power (N, T)."""
     moisture = 0.06 + 0.26 * state.wetness
-    offset, slope, water = ((-17.2, 22.0, -20.5), (-24.5, 16.0, -27.5))[channel]
+    offset, slope, water = ((-16.0, 22.0, -20.5), (-22.6, 16.0, -27.5))[channel]
     soil = 10.0 ** ((offset + slope * moisture + rough) / 10.0)
     share = np.clip(state.water + 0.5 * state.snow, 0.0, 1.0)
     smooth = np.broadcast_to(10.0 ** ((water + wind) / 10.0), soil.shape)

@@ -94,19 +94,19 @@ def _grown(north: float, central: float, south: float) -> dict[str, float]:
 
 
 _CEREAL = {
-    "straw": 0.55, "tillage": 1.0, "grass": 0.25, "leaf_angle": 62, "leaf_water": 0.022, "leaf_mass": 0.0045,
+    "straw": 0.55, "tillage": 1.0, "grass": 0.25, "leaf_angle": 62, "leaf_water": 0.018, "leaf_mass": 0.0045,
 }  # fmt: skip
 _FIELD = {
     "straw": 0.3, "tillage": 1.0, "grass": 0.3, "irrigation": 0.85, "leaf_angle": 48, "leaf_mass": 0.005,
-    "leaf_water": 0.021, "soil": 0.9,
+    "leaf_water": 0.018, "soil": 0.9,
 }  # fmt: skip
 _ORCHARD = {
     "grass": 0.42, "irrigation": 0.45, "shade": 0.5, "wood": 0.45, "young": 0.12, "rise": 11, "decline": 12,
     "straw": 0.12, "leaf_angle": 50, "slope": 2.0, "soil": 0.9, "leaf_water": 0.018, "rough": 1.0,
 }  # fmt: skip
 _FOREST = {
-    "grass": 0.4, "shade": 0.8, "wood": 1.0, "altitude": 250, "slope": 12.0, "soil": 0.75, "straw": 0.3,
-    "leaf_water": 0.02,
+    "grass": 0.4, "shade": 1.1, "wood": 1.0, "altitude": 250, "slope": 12.0, "soil": 0.75, "straw": 0.3,
+    "leaf_water": 0.014,
 }  # fmt: skip
 
 
@@ -180,13 +180,13 @@ _ALL = (
     _crop("native_evergreen_forest", None, "forest", "perennial", _grown(0.1, 0.5, 1), _FOREST,
           {"base_lai": 4.8, "swing": 0.08, "cover": 0.92, "leaf_mass": 0.013, "chlorophyll": 52, "leaf_brown": 0.2}),
     _crop("native_deciduous_forest", "Deciduous_forest", "forest", "perennial", _grown(0, 0.5, 1), _FOREST,
-          _dates(162, 346, 372, 4.4, cover=0.88, base_lai=0.7, leaf_mass=0.009, leaf_brown=0.15, leaf_water=0.024)),
+          _dates(162, 346, 372, 4.4, cover=0.88, base_lai=0.7, leaf_mass=0.009, leaf_brown=0.15, leaf_water=0.015)),
     _crop("eucalyptus", "Mature_plantation", "forest", "perennial", _grown(0.05, 0.8, 1), _FOREST,
           {"base_lai": 3.4, "swing": 0.06, "cover": 0.82, "leaf_mass": 0.013, "chlorophyll": 42, "leaf_angle": 68,
-           "leaf_brown": 0.3, "young": 0.3, "leaf_water": 0.016}),
+           "leaf_brown": 0.3, "young": 0.3, "leaf_water": 0.013}),
     _crop("pine", "Mature_plantation", "forest", "perennial", _grown(0, 1, 1), _FOREST,
           {"base_lai": 4.0, "swing": 0.06, "cover": 0.86, "leaf_mass": 0.02, "chlorophyll": 44, "leaf_angle": 58,
-           "leaf_brown": 0.3, "young": 0.3, "leaf_water": 0.02, "leaf_layers": 1.9, "shade": 1.0}),
+           "leaf_brown": 0.3, "young": 0.3, "leaf_water": 0.015, "leaf_layers": 1.9, "shade": 1.2}),
     _crop("matorral", "Shrublands", "shrub", "perennial", _grown(1.2, 0.8, 0.2),
           {"base_lai": 1.6, "swing": -0.2, "cover": 0.32, "grass": 0.6, "straw": 0.25, "shade": 0.4, "wood": 0.35,
            "leaf_mass": 0.013, "leaf_brown": 0.35, "chlorophyll": 38, "altitude": 150, "slope": 9.0, "peak": 170}),

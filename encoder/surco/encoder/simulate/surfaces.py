@@ -38,7 +38,7 @@ ROOFS: Floats = _spectrum(140, 165, 190, 226, 198, 206, 214, 230, 290, 265)
 
 # Saturated over dry reflectance: water darkens most where it absorbs.
 # Lobell and Asner 2002, doi:10.2136/sssaj2002.7220.
-_SATURATED: Floats = np.array([0.58, 0.57, 0.56, 0.56, 0.56, 0.56, 0.56, 0.55, 0.40, 0.30], np.float32)
+_SATURATED: Floats = np.array([0.58, 0.57, 0.56, 0.56, 0.56, 0.56, 0.56, 0.55, 0.42, 0.35], np.float32)
 
 
 def wet_soil(dry: Floats, wetness: Floats) -> Floats:
