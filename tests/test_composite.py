@@ -341,6 +341,17 @@ def test_tile_is_checked() -> None:
         Tile(**{**parts, "values": np.full(values.shape, np.nan, np.float32)})
 
 
+def test_radar_alone(tmp_path: Path) -> None:
+    """Without an optical scene the radar lays the grid; optical channels are never valid."""
+    scenes = read_scenes(
+        write_catalog(tmp_path, [radar("a", "2024-07-01", 0.1, 0.02)]), SEASON.start, SEASON.end
+    )
+    grid = make_grid(scenes)
+    assert (grid.crs, grid.left, grid.top, grid.width, grid.height) == (CRS, LEFT, TOP, 8, 8)
+    tile = compose(scenes, next(grid.windows()), SEASON).tile
+    assert tile.valid[JULY, RADAR].all() and not tile.valid[:, OPTICAL].any()
+
+
 def test_grid_lies_on_20_m_and_in_windows(tmp_path: Path) -> None:
     """Corners are multiples of 20 m, windows cover the grid once, and windows off the area are left out."""
     scenes = read_scenes(
@@ -359,7 +370,16 @@ def test_grid_lies_on_20_m_and_in_windows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["-71,-35,-72,-34", "1,2,3", (1.0, 2.0), "574680,5621800,575320,5622440", "nowhere.geojson"]
+    "bad",
+    [
+        "-71,-35,-72,-34",
+        "1,2,3",
+        (1.0, 2.0),
+        ("west", 1, 2, 3),
+        "nan,0,1,1",
+        "574680,5621800,575320,5622440",
+        "nowhere.geojson",
+    ],
 )
 def test_area_that_is_none(bad: str | tuple[float, ...]) -> None:
     """A turned-round box, too few numbers, metres or a missing file are refused with an example or a remedy."""

@@ -107,6 +107,13 @@ def test_means_and_deviations_are_numpys() -> None:
         assert row["n_radar"] == np.rint(inside.radar[seen].mean())
 
 
+def test_cells_are_h3s() -> None:
+    """Longitude comes first here and second in H3."""
+    assert locate_cells(np.array([[-71.5, -35.4]]), 11).tolist() == [
+        h3.str_to_int(h3.latlng_to_cell(-35.4, -71.5, 11))
+    ]
+
+
 def test_rows_hold_the_stores_schema() -> None:
     """The batches are what the store checks for; geometry is the cell's centre."""
     batch = next(cell_batches(pool(cells_of(500), pixels(500))))

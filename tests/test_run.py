@@ -109,7 +109,7 @@ def test_strip(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (report.tiles, report.pixels, report.pixels_seen, report.resumed) == (TILES, 4800, 4800, 0)
     assert (report.parcels, report.parcels_unseen, report.already) == (2, 1, False)
-    assert [t[:2] for t in told] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert [t[:2] for t in told] == [(0, 3), (0, 3), (1, 3), (1, 3), (2, 3), (2, 3), (3, 3)]
     assert [m.optical_scenes for m in report.months][:5] == [2, 0, 0, 0, 1]
     assert [m.radar_scenes for m in report.months][:3] == [0, 1, 0]
     assert report.months[1].radar_share == 1.0 and 0 < report.months[0].optical_share < 1

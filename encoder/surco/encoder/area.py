@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import shapely
@@ -34,9 +34,9 @@ def read_area(area: str | Path | Sequence[float] | shapely.Geometry) -> shapely.
     """
     if isinstance(area, shapely.Geometry):
         return _checked(area, "the area")
-    if isinstance(area, (str, Path)) and not _numbers(str(area)):
+    numbers = _numbers(str(area).split(",") if isinstance(area, (str, Path)) else area)
+    if numbers is None and isinstance(area, (str, Path)):
         return _checked(_read_file(Path(area)), str(area))
-    numbers = _numbers(area) if isinstance(area, str) else [float(value) for value in area]  # type: ignore[union-attr]
     if numbers is None or len(numbers) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
         raise AreaError(
             f"Expected an area as west,south,east,north in degrees; got {area!r}. "
@@ -56,9 +56,9 @@ def project(geometry: shapely.Geometry, source: str, target: str) -> shapely.Geo
     return shapely.transform(dense, transformer.transform, interleaved=False)
 
 
-def _numbers(text: object) -> list[float] | None:
+def _numbers(parts: Iterable[object]) -> list[float] | None:
     try:
-        return [float(part) for part in str(text).split(",")]
+        return [float(str(part)) for part in parts]
     except ValueError:
         return None
 

@@ -13,7 +13,7 @@ import shapely
 from surco.embedstore import Season, Store
 from surco.encoder.area import read_area
 from surco.encoder.catalog import read_scenes
-from surco.encoder.composite import compose
+from surco.encoder.composite import Composite, compose
 from surco.encoder.encode_tile import encode_tile
 from surco.encoder.errors import CatalogError, EncoderError
 from surco.encoder.grid import Grid, Window, make_grid
@@ -152,16 +152,18 @@ def _encode_tiles(plan: _Plan, staging: Staging, tell: Progress) -> int:
     resumed = 0
     with raster_settings():
         for number, window in enumerate(plan.windows):
-            tell(number, len(plan.windows), f"tile {number + 1} of {len(plan.windows)}")
             if staging.has(window):
                 resumed += 1
                 continue
-            staging.save(window, _encode_window(plan, window))
+            name = f"tile {number + 1} of {len(plan.windows)}"
+            tell(number, len(plan.windows), f"{name}: composites")
+            composite = compose(plan.scenes, window, plan.season)
+            tell(number, len(plan.windows), f"{name}: vectors")
+            staging.save(window, _encode_window(plan, window, composite))
     return resumed
 
 
-def _encode_window(plan: _Plan, window: Window) -> TileSums:
-    composite = compose(plan.scenes, window, plan.season)
+def _encode_window(plan: _Plan, window: Window, composite: Composite) -> TileSums:
     return encode_tile(
         composite,
         window,
