@@ -22,7 +22,9 @@ from surco.adapters import LocalScatter
 from surco.adapters.pooled_heads import HeadSettings, PooledHeads
 
 SETTINGS = HeadSettings(C=0.1, prior_strength=100.0, mean_strength=1.0, pool_share=0.5, frequency_weight=0.25)
-START = np.array([-0.8, 0.0, 0.4, -2.6, 0.5, -0.2])
+START = np.array([-0.8, 0.0, 0.0, -2.8, 0.5, 0.0])
+PENALTY = 0.01  # holds the slope by classes, which differs between few sets, near none
+MOST_TEST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ def _answer(
 ) -> Answer:
     codes = np.searchsorted(episode.classes, labelled.labels[episode.train])
     fitted = PooledHeads.fit(standard[episode.train], codes, len(episode.classes), prior, SETTINGS)
-    test = standard[episode.test]
-    truth = np.searchsorted(episode.classes, labelled.labels[episode.test])
+    rows = np.random.default_rng(0).permutation(episode.test)[:MOST_TEST]
+    test = standard[rows]
+    truth = np.searchsorted(episode.classes, labelled.labels[rows])
     (w1, b1), (w2, b2) = fitted.logistic, fitted.discriminant
     return Answer(labelled.name, test @ w1 + b1, test @ w2 + b2, truth, shots)
 
@@ -83,8 +86,8 @@ def mean_surprise(constants: np.ndarray, episodes: list[Answer]) -> float:
 
 def fit(episodes: list[Answer]) -> np.ndarray:
     """The six constants of a table."""
-    penalised = lambda c: mean_surprise(c, episodes) + 1e-3 * float(np.square(c - START).sum())  # noqa: E731
-    return minimize(penalised, START, method="BFGS", options={"maxiter": 30, "gtol": 1e-3}).x
+    penalised = lambda c: mean_surprise(c, episodes) + PENALTY * float(np.square(c - START).sum())  # noqa: E731
+    return minimize(penalised, START, method="BFGS", options={"maxiter": 20, "gtol": 2e-3}).x
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ _SPREAD = 1.0  # prior standard deviation of the logarithm of the correction
 
 # log t = constant + slope * log(labels a class / 5) + slope * log(classes / 6), for the two heads.
 _FITTED = {
-    "pool": ((-0.839, -0.041, 0.495), (-2.647, 0.563, -0.225)),
-    "labels": ((-0.864, 0.038, 0.692), (-3.249, 0.778, -0.127)),
+    "pool": ((-0.662, -0.033, 0.495), (-3.086, 0.677, -0.171)),
+    "labels": ((-0.839, 0.010, 0.556), (-3.429, 0.806, 0.050)),
 }
 
 
