@@ -214,9 +214,9 @@ def demo(folder: Path, serve: bool, port: int) -> None:
     from surco.api.demo import run_demo
     from surco.api.serving import serve_store
 
-    store = run_demo(folder)
+    result = run_demo(folder)
     if serve:
-        serve_store(store, host="127.0.0.1", port=port)
+        serve_store(result.store, host="127.0.0.1", port=port)
 
 
 if __name__ == "__main__":

@@ -58,9 +58,14 @@ def encode_into(
             progress=progress,
         )
     except (EncoderError, EmbedstoreError):
-        if new and store.version == 0:
+        if new and store.version == 0 and not _started(store):
             shutil.rmtree(request.store)
         raise
+
+
+def _started(store: Store) -> bool:
+    """Whether a run left finished tiles there, which the next one goes on from."""
+    return any(path.is_file() for path in (store.path / ".staging").rglob("*"))
 
 
 def parse_season(text: str, store: Path) -> Season:
