@@ -94,7 +94,7 @@ def _grown(north: float, central: float, south: float) -> dict[str, float]:
 
 
 _CEREAL = {
-    "straw": 0.55, "tillage": 1.0, "grass": 0.25, "leaf_angle": 62, "leaf_water": 0.018, "leaf_mass": 0.0045,
+    "straw": 0.55, "tillage": 1.0, "grass": 0.25, "leaf_angle": 62, "leaf_water": 0.02, "leaf_mass": 0.0045,
 }  # fmt: skip
 _FIELD = {
     "straw": 0.3, "tillage": 1.0, "grass": 0.3, "irrigation": 0.85, "leaf_angle": 48, "leaf_mass": 0.005,
@@ -126,13 +126,13 @@ def _dates(greenup: float, yellowing: float, harvest: float, lai: float, **more:
 _ALL = (
     # name, INE level 3, kin, rhythm, where, traits
     _crop("winter_wheat", "Winter_crops", "cereal", "winter", _grown(0.3, 1, 1.5), _CEREAL,
-          _dates(100, 203, 236, 4.8, rise=14)),
+          _dates(110, 200, 232, 4.6, rise=15)),
     _crop("oats", "Winter_crops", "cereal", "winter", _grown(0.1, 0.8, 1.2), _CEREAL,
-          _dates(92, 194, 225, 4.2, chlorophyll=40, leaf_angle=56)),
+          _dates(102, 193, 224, 4.2, chlorophyll=40, leaf_angle=56)),
     _crop("barley", "Winter_crops", "cereal", "winter", _grown(0.1, 0.3, 0.7), _CEREAL,
-          _dates(94, 188, 217, 4.3, chlorophyll=42, leaf_angle=66)),
+          _dates(104, 188, 217, 4.3, chlorophyll=42, leaf_angle=66)),
     _crop("rapeseed", "Winter_crops", "broadleaf", "winter", _grown(0, 0.5, 1), _CEREAL,
-          _dates(78, 200, 232, 4.2, bloom=0.8, bloom_day=150, leaf_angle=38, leaf_water=0.022, rough=1.5)),
+          _dates(86, 198, 230, 4.2, bloom=0.8, bloom_day=150, leaf_angle=38, leaf_water=0.022, rough=1.5)),
     _crop("lupin", "Winter_crops", "broadleaf", "winter", _grown(0, 0.2, 0.8), _CEREAL,
           _dates(96, 210, 242, 3.6, bloom=0.25, bloom_day=172, leaf_angle=35, leaf_water=0.02)),
     _crop("maize", "Spring_crops", "summer", "summer", _grown(0.4, 1, 0.4), _FIELD,

@@ -34,7 +34,7 @@ STRAW: Floats = _spectrum(84, 128, 182, 300, 215, 244, 272, 312, 385, 285)
 WATER: Floats = _spectrum(42, 42, 30, 14, 24, 18, 17, 13, 8, 6)
 TURBID_WATER: Floats = _spectrum(70, 90, 85, 45, 82, 55, 52, 40, 16, 12)
 SNOW: Floats = _spectrum(860, 870, 860, 810, 850, 840, 830, 790, 130, 110)
-ROOFS: Floats = _spectrum(140, 165, 190, 226, 198, 206, 214, 230, 290, 265)
+ROOFS: Floats = _spectrum(150, 180, 212, 242, 219, 226, 233, 246, 315, 285)
 
 # Saturated over dry reflectance: water darkens most where it absorbs.
 # Lobell and Asner 2002, doi:10.2136/sssaj2002.7220.
