@@ -21,6 +21,7 @@ from surco.viewer import class_styles, rgb
 pytestmark = pytest.mark.browser
 
 GROUND = np.array([238, 236, 228])
+NIGHT = np.array([21, 24, 26])
 OPACITY = 222 / 255
 
 
@@ -40,17 +41,23 @@ class Look:
         """The page as (H, W, 3) integers."""
         return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"), int)
 
-    def spot(self, name: str) -> tuple[float, float]:
-        """Middle of the pixels that are of a class's colour, right of the controls."""
-        rows, columns = np.nonzero(_is(self.picture(), name)[:, 330:])
-        assert len(rows) > 50, f"no {name} on the map"
+    def spot(self, name: str, left: int = 330, ground: Any = GROUND) -> tuple[float, float]:
+        """A pixel well inside a patch of a class's colour, right of the controls."""
+        patch = _is(self.picture(), name, ground)[:, left:]
+        inside = patch.copy()
+        for shift in (-5, 5):
+            inside &= np.roll(patch, shift, 0) & np.roll(patch, shift, 1)
+        rows, columns = np.nonzero(inside)
+        assert len(rows) > 20, f"no {name} on the map"
         at = len(rows) // 2
-        return float(columns[at] + 330), float(rows[at])
+        return float(columns[at] + left), float(rows[at])
 
 
-def _is(picture: np.ndarray[Any, Any], name: str, near: int = 6) -> np.ndarray[Any, Any]:
+def _is(
+    picture: np.ndarray[Any, Any], name: str, ground: Any = GROUND, near: int = 6
+) -> np.ndarray[Any, Any]:
     colour = np.array(rgb(class_styles([name])[0].colour))
-    return np.asarray(np.abs(picture - (OPACITY * colour + (1 - OPACITY) * GROUND)).max(axis=2) <= near)
+    return np.asarray(np.abs(picture - (OPACITY * colour + (1 - OPACITY) * ground)).max(axis=2) <= near)
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +201,9 @@ def test_small_dark_screen(browser: Browser, address: str) -> None:
         sheet = look.page.locator("#controls").bounding_box()
         assert sheet and sheet["width"] == 390 and sheet["y"] > 400
         assert look.page.evaluate("document.documentElement.scrollWidth") == 390
-        look.page.touchscreen.tap(195, sheet["y"] / 2 + 10)
+        look.page.touchscreen.tap(*look.spot("cherry", 0, NIGHT))
         look.page.locator("#place").wait_for()
+        assert look.page.locator("#place .lead b").inner_text() == "Cerezo"
         assert look.page.locator("#tip").is_hidden()
 
 

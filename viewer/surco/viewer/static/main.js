@@ -15,6 +15,7 @@ const state = readState();
 const asked = state.at;
 const now = { overview: null, places: null, areas: null, alike: null, place: null, values: null, outlines: null, stamp: 0, turn: 0 };
 let map = null;
+const UNSEEN = [160, 160, 160];
 
 const narrow = () => matchMedia("(max-width: 700px)").matches;
 const query = () => ({ season: state.season, adapter: state.adapter, unit: state.unit, res: state.unit === "cells" ? state.res : null });
@@ -31,8 +32,6 @@ async function start() {
     now.overview = await get("overview");
     settle();
     fillChoices();
-    frame(0);
-    if (asked) map.fly(asked, 0);
     await load();
   });
 }
@@ -106,22 +105,31 @@ function paint() {
   const nearby = now.alike && new Map(now.alike.items.map((item, at) => [now.rows.get(item.id), 1 - at / now.alike.items.length]));
   const selected = now.place ? now.rows.get(now.place.id) ?? null : null;
   now.stamp += 1;
+  legend();
+  fillChoices();
+  begin();
   map.draw({
     unit: state.unit, places: now.places, outlines: now.outlines, selected, stamp: now.stamp,
     colour: (row) => (nearby ? nearColour(row, selected, nearby) : [...groundColour(row), alpha(row)]),
   });
-  legend();
-  fillChoices();
   document.body.classList.toggle("chosen", now.place !== null);
   writeState(state);
 }
 
+// The first view waits for the legend, whose height says how much of a small screen the map has.
+function begin() {
+  if (now.begun) return;
+  now.begun = true;
+  if (asked) map.fly(asked, 0);
+  else frame(0);
+}
+
 function groundColour(row) {
   const { layer } = state;
-  if (layer === "class") return palette()[now.places.class[row]];
+  if (layer === "class") return palette()[now.places.class[row]] ?? UNSEEN;
   if (layer === "confidence") return rampColour("confidence", now.places.probability[row] / 100);
   if (layer === "ndvi") return rampColour("ndvi", (now.values?.[row] ?? 0) / 90);
-  return now.values ? now.values.slice(3 * row, 3 * row + 3) : [160, 160, 160];
+  return now.values ? now.values.slice(3 * row, 3 * row + 3) : UNSEEN;
 }
 
 function palette() {

@@ -62,8 +62,8 @@ function season(place) {
 
 function quality(place) {
   const { n_pixels: pixels, valid_fraction: valid, n_optical: optical, n_radar: radar } = place.quality;
-  const rows = [["pixels", number(pixels)], ["valid", percent(valid)], ["optical", number(optical)], ["radar", number(radar)]];
-  if (place.comuna !== null) rows.push(["comuna", String(place.comuna)]);
+  const all = [["pixels", pixels, number], ["valid", valid, percent], ["optical", optical, number], ["radar", radar, number], ["comuna", place.comuna, String]];
+  const rows = all.filter(([, value]) => value !== null).map(([key, value, write]) => [key, write(value)]);
   const facts = make("dl", { class: "facts" });
   for (const [key, value] of rows) facts.append(make("dt", {}, say(key)), make("dd", {}, value));
   return make("section", {}, make("h3", {}, say("quality")), facts);
