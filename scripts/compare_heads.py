@@ -30,11 +30,12 @@ Predict = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def prototypes(train: np.ndarray, codes: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Softmax of ten times the cosine to each class mean, of centred vectors."""
-    centre = train.mean(axis=0)
-    means = np.stack([(train[codes == c] - centre).mean(axis=0) for c in range(codes.max() + 1)])
-    sizes = np.linalg.norm(test - centre, axis=1)[:, None] * np.linalg.norm(means, axis=1)
-    scores = np.exp(10 * ((test - centre) @ means.T) / np.where(sizes > 0, sizes, 1))
+    """Softmax of ten times the cosine to each class mean, of standardised vectors."""
+    scaler = StandardScaler().fit(train)
+    vectors, asked = scaler.transform(train), scaler.transform(test)
+    means = np.stack([vectors[codes == c].mean(axis=0) for c in range(codes.max() + 1)])
+    sizes = np.linalg.norm(asked, axis=1)[:, None] * np.linalg.norm(means, axis=1)
+    scores = np.exp(10 * (asked @ means.T) / np.where(sizes > 0, sizes, 1))
     return scores / scores.sum(axis=1, keepdims=True)
 
 
