@@ -16,6 +16,8 @@ import click
 from surco.adapters import AdapterError
 from surco.api.errors import ApiError
 from surco.api.progress import console, progress_bar
+from surco.api.serving import serve_store
+from surco.api.settings import Settings
 from surco.embedstore import EmbedstoreError, Store, run_sql
 from surco.encoder import EncoderError
 from surco.viewer import ViewerError
@@ -32,6 +34,7 @@ SEASON = click.option("--season", help="A season of the store, such as 2024-25. 
 MODEL = click.option(
     "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
 )
+PORT = click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
 UNIT = click.option(
     "--unit",
     type=click.Choice(["auto", "cells", "parcels"]),
@@ -196,27 +199,42 @@ def sql(store: Path, query: str, kind: str) -> None:
 @main.command()
 @STORE
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
+@PORT
+@click.option("--adapter", help="Adapter to show first.")
+@SEASON
+@click.option("--area", help="Name of the place, for the page's title.")
 @click.option("--basemap", help="URL template of raster tiles, if you want one: {z}/{x}/{y}.")
-def serve(store: Path, host: str, port: int, basemap: str | None) -> None:
+def serve(
+    store: Path,
+    host: str,
+    port: int,
+    adapter: str | None,
+    season: str | None,
+    area: str | None,
+    basemap: str | None,
+) -> None:
     """Serve the viewer and its data."""
-    from surco.api.serving import serve_store
-
-    serve_store(store, host=host, port=port, basemap=basemap)
+    serve_store(Settings(store, adapter, season, area, host, port, basemap))
 
 
 @main.command()
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Where to.",
+)
 @click.option("--serve/--no-serve", default=True, show_default=True, help="Open the viewer at the end.")
-@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
+@PORT
 def demo(folder: Path, serve: bool, port: int) -> None:
     """A synthetic valley of central Chile, from scenes to crop map, without network."""
     from surco.api.demo import run_demo
-    from surco.api.serving import serve_store
 
     result = run_demo(folder)
     if serve:
-        serve_store(result.store, host="127.0.0.1", port=port)
+        serve_store(Settings(result.store, "crops", area="Synthetic valley", port=port))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from surco.api.encoding import EncodeRequest, describe_report, encode_into
 from surco.api.fitting import fit_adapter
 from surco.api.maps import Predicted, predict_table, write_map
 from surco.api.progress import console, progress_bar
-from surco.api.whole_file import write_whole
+from surco.api.whole_file import write_json
 from surco.embedstore import Season, Store
 from surco.encoder.simulate import SimulatedArea, simulate_scenes
 
@@ -56,14 +56,14 @@ def run_demo(folder: Path, size_m: tuple[float, float] = (4000.0, 4000.0)) -> De
     _say("2", "Encoding: monthly composites, one vector a pixel, pooled to H3 cells and parcels")
     request = EncodeRequest(str(area.path), SEASON.name, store, folder / "parcels.geojson")
     parcels = json.loads(area.parcels.read_text(encoding="utf-8"))
-    write_whole(folder / "parcels.geojson", _without_crops(parcels))
+    write_json(folder / "parcels.geojson", _without_crops(parcels))
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
     console().print("   " + describe_report(done, store).replace("\n", "\n   "), highlight=False)
     _say("3", f"An adapter from {LABELS_PER_CLASS} labels a class")
     labelled = _draw_labels(parcels)
     labels = folder / "labels.geojson"
-    write_whole(labels, {"type": "FeatureCollection", "features": labelled})
+    write_json(labels, {"type": "FeatureCollection", "features": labelled})
     fitted = fit_adapter(store, labels, name="crops", season=SEASON.name, unit="parcels", baselines=False)
     console().print(
         f"   {len(labelled)} labels, {len(fitted.counts)} classes: {fitted.fit_ms:.0f} ms", highlight=False

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import shapely
 
 from surco.api.rasters import write_cog
 from surco.api.refusals import ExportError
+from surco.api.whole_file import whole_file
 from surco.embedstore.geoparquet import geo_metadata
 
 if TYPE_CHECKING:
@@ -55,20 +54,9 @@ def write_map(predicted: Predicted, path: str | Path, *, pixel: float = 20.0) ->
         raise ExportError(
             f"Expected rows to write to {target}, got an empty map. Choose another season or unit."
         )
-    with _whole(target) as draft:
+    with whole_file(target) as draft:
         write(predicted, draft, pixel)
     return target
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A name beside the target, renamed to it if the block ends well and removed if it does not."""
-    draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
-    try:
-        yield draft
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _class_names(predicted: Predicted) -> list[str | None]:

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import errno
 import socket
-from pathlib import Path
 
 from surco.api.errors import ApiError
 from surco.api.progress import console
+from surco.api.settings import Settings
 
 __all__ = ["serve_store"]
 
 
-def serve_store(
-    store: Path, *, host: str = "127.0.0.1", port: int = 8765, basemap: str | None = None
-) -> None:
+def serve_store(settings: Settings) -> None:
     """Serve a store until interrupted.
 
     Raises:
-        ApiError: the port is taken.
+        ApiError: the port is taken, or settings that cannot work.
         EmbedstoreError: no store at that path.
     """
     import uvicorn  # only a server needs it
 
     from surco.api.app import create_app
-    from surco.api.settings import Settings
 
-    app = create_app(Settings(store=store, basemap=basemap))
-    _check_port(host, port)
-    console().print(f"Surco: [bold]http://{host}:{port}/[/]   (Ctrl+C ends it)")
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    app = create_app(settings)
+    _check_port(settings.host, settings.port)
+    console().print(f"Surco: [bold]http://{settings.host}:{settings.port}/[/]   (Ctrl+C ends it)")
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
 
 
 def _check_port(host: str, port: int) -> None:

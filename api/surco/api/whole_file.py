@@ -1,24 +1,33 @@
-"""JSON files that appear whole or not at all."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_whole"]
+__all__ = ["whole_file", "write_json"]
 
 
-def write_whole(path: Path, content: Any) -> None:
-    """Write JSON to `path` by a rename; a file of the same content is left as it is, with its time of change."""
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A name beside the target, renamed to it if the block ends well and removed if it does not."""
+    draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        yield draft
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON; a file of the same content is left as it is, with its time of change."""
     text = json.dumps(content, ensure_ascii=False) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")

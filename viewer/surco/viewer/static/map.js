@@ -21,13 +21,25 @@ export class LandMap {
       initialViewState: this.view,
       useDevicePixels: Math.min(globalThis.devicePixelRatio || 1, 2),
       getCursor: ({ isDragging, isHovering }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
-      onClick: (info) => onPick(this.rowOf(info)),
       onHover: (info) => onHover(this.rowOf(info), info.x, info.y),
       onViewStateChange: ({ viewState }) => {
         this.view = { longitude: viewState.longitude, latitude: viewState.latitude, zoom: viewState.zoom };
         this.onView(this.view);
       },
       onAfterRender: () => this.noteDrawn(),
+    });
+    this.listen(onPick);
+  }
+
+  // The browser's own click, not deck.gl's: that one is a tap of at most a quarter of a second, counted while it draws,
+  // and so is lost where drawing is slow.
+  listen(onPick) {
+    let down = null;
+    this.container.addEventListener("pointerdown", (e) => (down = [e.clientX, e.clientY]), true);
+    this.container.addEventListener("click", (e) => {
+      if (!down || Math.hypot(e.clientX - down[0], e.clientY - down[1]) > 5) return;
+      const { left, top } = this.container.getBoundingClientRect();
+      onPick(this.rowOf(this.deck.pickObject({ x: e.clientX - left, y: e.clientY - top, radius: 2 })));
     });
   }
 
