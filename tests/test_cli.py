@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -240,3 +241,17 @@ def test_embed_writes_a_table(tmp_path: Path) -> None:
 def test_version() -> None:
     """`surco --version` names the program and its version."""
     assert surco("--version").output.startswith("surco, version 0.")
+
+
+def test_two_models_in_one_store(encoded: Path, tmp_path: Path) -> None:
+    """Vectors of a second model stand beside the first: a fit must name one, and each map uses its adapter's own."""
+    store = tmp_path / "store"
+    shutil.copytree(encoded, store)
+    words = ["--stac", encoded.parent / "stac", "--season", SEASON, "--store", store, "--res", "12"]
+    assert surco("encode", *words, "--model", "band-mean").exit_code == 0
+    fit = ["adapters", "fit", store, "--labels", encoded.parent / "labels.geojson", "--name", "plain"]
+    assert "band-mean-1" in refused(*fit)
+    assert surco(*fit, "--model", "band-mean-1").exit_code == 0
+    for name in ("crops", "plain"):
+        assert surco("map", store, "--adapter", name, "--out", tmp_path / f"{name}.geojson").exit_code == 0
+    assert "plain  crop-type  band-mean-1" in surco("adapters", "list", store).output

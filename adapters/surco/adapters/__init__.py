@@ -1,6 +1,6 @@
 """Adapters: a handful of labels in, a map with honest probabilities out."""
 
-from surco.adapters.adapter_store import load_adapter, save_adapter
+from surco.adapters.adapter_store import load_adapter, read_card, save_adapter
 from surco.adapters.areas import ClassArea, MappedArea, StratifiedAreas, mapped_area, stratified_area
 from surco.adapters.crop_type_adapter import CropTypeAdapter
 from surco.adapters.errors import (
@@ -36,6 +36,7 @@ __all__ = [
     "holdout_report",
     "load_adapter",
     "mapped_area",
+    "read_card",
     "save_adapter",
     "stratified_area",
 ]

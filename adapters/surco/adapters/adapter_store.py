@@ -23,7 +23,7 @@ from surco.adapters.errors import CardError, UnfittedError
 from surco.adapters.linear_head import LinearHead
 from surco.adapters.temperatures import Temperatures
 
-__all__ = ["CARD_FILE", "FORMAT_VERSION", "WEIGHTS_FILE", "load_adapter", "save_adapter"]
+__all__ = ["CARD_FILE", "FORMAT_VERSION", "WEIGHTS_FILE", "load_adapter", "read_card", "save_adapter"]
 
 WEIGHTS_FILE = "adapter.safetensors"
 CARD_FILE = "card.json"
@@ -83,6 +83,15 @@ def save_adapter(
         "training": dict(training),
     }
     return {WEIGHTS_FILE: weights, CARD_FILE: _json(card)}
+
+
+def read_card(source: Mapping[str, bytes] | Path) -> dict[str, Any]:
+    """An adapter's card without its weights: name, task, model id, classes, labels per class, training record.
+
+    Raises:
+        CardError: missing files, or a card that is damaged or of another format version.
+    """
+    return _card(_files(source)[CARD_FILE])
 
 
 def load_adapter(source: Mapping[str, bytes] | Path, model_id: str | None = None) -> CropTypeAdapter:

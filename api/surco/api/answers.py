@@ -12,7 +12,7 @@ import shapely
 
 from surco.adapters import load_adapter
 from surco.api.kept import Kept
-from surco.api.maps import Places, Predicted, predict, read_places, vectors
+from surco.api.maps import Places, Predicted, adapter_model, predict, read_places, vectors
 from surco.api.refusals import TooLargeError, UnknownError
 from surco.api.settings import Settings
 from surco.embedstore import Season, Store, TableInfo, nearest
@@ -76,14 +76,15 @@ class Answers:
         store = self.store()
         season = self._season(store, question.season)
         unit = question.unit or _default_unit(store.tables())
-        info = self._table(store, season, unit, question.resolution)
+        model_id = self._model(store, question.adapter)
+        info = self._table(store, season, unit, question.resolution, model_id)
         if info.rows > self._settings.max_places:
             raise TooLargeError(
                 f"Expected a map of at most {self._settings.max_places:,} places, got {info.rows:,} {unit}. "
                 "Ask for a coarser resolution, or raise max_places."
             )
-        key = (store.version, season, unit, info.resolution)
-        return self._places.get(key, lambda: read_places(store, season, unit, info.resolution))
+        key = (store.version, season, unit, info.resolution, info.model_id)
+        return self._places.get(key, lambda: read_places(store, season, unit, info.resolution, info.model_id))
 
     def map(self, question: Question) -> Predicted | None:
         """The map that a question means; None where the store has no adapter."""
@@ -178,6 +179,7 @@ class Answers:
             table="cells" if places.unit == "cells" else "parcels",
             season=places.season,
             resolution=places.resolution,
+            model_id=places.model_id,
         )
         keys = found["h3" if places.unit == "cells" else "id"].to_pylist()
         names = [f"{key:x}" if places.unit == "cells" else str(key) for key in keys]
@@ -203,14 +205,23 @@ class Answers:
         adapter = load_adapter(store.adapter_dir(name))
         return {"name": name, "classes": _styles([str(c) for c in adapter.classes_])}
 
-    def _table(self, store: Store, season: str, unit: Unit, resolution: int | None) -> TableInfo:
+    def _model(self, store: Store, adapter: str | None) -> str:
+        """The model that the adapter reads; without an adapter the first that has vectors."""
+        name = self._adapter(store, adapter)
+        return adapter_model(store, name) if name else store.tables()[0].model_id
+
+    def _table(
+        self, store: Store, season: str, unit: Unit, resolution: int | None, model_id: str
+    ) -> TableInfo:
         """The table meant; where no resolution is named, the finest that may be sent."""
         if unit == "parcels" or resolution is not None:
-            return store.find(unit, season=season, resolution=resolution)
-        cells = [t for t in store.tables() if t.table == "cells" and t.season == season]
+            return store.find(unit, season=season, resolution=resolution, model_id=model_id)
+        cells = [t for t in store.tables() if (t.table, t.season, t.model_id) == ("cells", season, model_id)]
         fitting = [t for t in cells if t.rows <= self._settings.max_places]
         finest = max(fitting, key=lambda t: t.resolution or 0, default=None)
-        return store.find(unit, season=season, resolution=finest.resolution if finest else None)
+        return store.find(
+            unit, season=season, resolution=finest.resolution if finest else None, model_id=model_id
+        )
 
 
 def _known(what: str, name: str | None, there: Sequence[str], *, last: bool = False) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from surco.adapters import (
     Estimate,
     Scores,
     cross_validate,
+    read_card,
     save_adapter,
 )
-from surco.adapters.adapter_store import CARD_FILE
 from surco.api.maps import vectors
 from surco.embedstore import Examples, Store, match_labels, read_labels
 
@@ -107,7 +106,7 @@ def fit_adapter(
 def list_adapters(path: Path) -> list[dict[str, Any]]:
     """Name, task, model id and classes of each adapter of a store, from their cards."""
     store = Store.open(path)
-    cards = [json.loads((store.adapter_dir(name) / CARD_FILE).read_bytes()) for name in store.adapters()]
+    cards = [read_card(store.adapter_dir(name)) for name in store.adapters()]
     return [{key: card[key] for key in ("name", "task", "model_id", "classes")} for card in cards]
 
 

@@ -12,12 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from surco.adapters import load_adapter
+from surco.adapters import load_adapter, read_card
 from surco.api.exports import write_map
 from surco.api.refusals import UnknownError
 from surco.embedstore import Store, Table, dequantize
 
-__all__ = ["Places", "Predicted", "predict", "predict_table", "read_places", "vectors", "write_map"]
+__all__ = [
+    "Places",
+    "Predicted",
+    "adapter_model",
+    "predict",
+    "predict_table",
+    "read_places",
+    "vectors",
+    "write_map",
+]
 
 _BLOCK = 100_000
 
@@ -118,13 +127,25 @@ def predict_table(
         EmbedstoreError: no such adapter or table.
         AdapterError: an adapter made for another model, or a damaged one.
     """
-    return predict(store, adapter_name, read_places(store, season, unit, resolution))
+    model_id = adapter_model(store, adapter_name)
+    return predict(store, adapter_name, read_places(store, season, unit, resolution, model_id))
 
 
-def read_places(store: Store, season: str | None, unit: str, resolution: int | None = None) -> Places:
-    """Read a table's rows; arguments and errors as for `predict_table`."""
+def adapter_model(store: Store, adapter_name: str) -> str:
+    """Id of the model whose vectors an adapter reads, from its card."""
+    return str(read_card(store.adapter_dir(adapter_name))["model_id"])
+
+
+def read_places(
+    store: Store,
+    season: str | None,
+    unit: str,
+    resolution: int | None = None,
+    model_id: str | None = None,
+) -> Places:
+    """Read a table's rows; arguments and errors as for `predict_table`, `model_id` where the store has several."""
     name = _table_of(store, unit)
-    info = store.find(name, season=season, resolution=resolution)
+    info = store.find(name, season=season, resolution=resolution, model_id=model_id)
     table = store.read(name, season=info.season, resolution=info.resolution, model_id=info.model_id)
     return Places(
         unit=info.table,

@@ -94,7 +94,7 @@ function neighbours(place, alike, styles, onGo) {
 
 function position({ lon, lat }) {
   const part = (value, positive, negative) => `${number(Math.abs(value), 4)}° ${value < 0 ? negative : positive}`;
-  return `${part(lat, "N", "S")}, ${part(lon, "E", "O")}`;
+  return `${part(lat, "N", "S")}, ${part(lon, say("east"), say("west"))}`;
 }
 
 // Great-circle distance in metres (haversine, mean Earth radius 6,371,008.8 m).

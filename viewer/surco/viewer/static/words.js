@@ -2,6 +2,7 @@
 
 const TEXTS = {
   es: {
+    east: "E", west: "O",
     map: "Mapa. Flechas para mover, más y menos para acercar, Enter para elegir el lugar del centro.",
     controls: "Opciones del mapa", language: "Idioma", unit: "Unidad", layer: "Capa", tools: "Acercar y alejar",
     "zoom-in": "Acercar", "zoom-out": "Alejar", home: "Ver todo", place: "Lugar elegido", fold: "Mostrar u ocultar las opciones",
@@ -26,6 +27,7 @@ const TEXTS = {
     "draw-text": "Este navegador no ofrece WebGL 2. Actívelo o pruebe con otro navegador.",
   },
   en: {
+    east: "E", west: "W",
     map: "Map. Arrow keys to move, plus and minus to zoom, Enter to choose the place in the middle.",
     controls: "Map options", language: "Language", unit: "Unit", layer: "Layer", tools: "Zoom",
     "zoom-in": "Zoom in", "zoom-out": "Zoom out", home: "Show everything", place: "Chosen place", fold: "Show or hide the options",
