@@ -1,6 +1,6 @@
 """Train the encoder that the package ships, and write its weights, card and loss curves.
 
-    python scripts/train_nano.py --samples ../shared/data/samples --steps 4000
+    python scripts/train_nano.py --samples ../shared/data/samples --steps 3000
 
 Trained on every sample table of the folder (labelled series of Chile, Corsica, France, Flanders, East Africa and the
 world, see the card) and on series of the synthetic country. `--without NAME` leaves a table out, for

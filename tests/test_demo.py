@@ -16,7 +16,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small valley, walked once."""
     folder = tmp_path_factory.mktemp("demo") / "valley"
     result = run_demo(folder, SMALL)
-    assert result.scores.accuracy.value > result.majority.accuracy.value + 0.2
+    assert result.scores.accuracy.value > result.baselines["majority class"].accuracy.value + 0.2
     return folder
 
 
@@ -44,4 +44,4 @@ def test_demo_again_is_done_in_seconds(folder: Path) -> None:
     again = run_demo(folder, SMALL)
     assert time.monotonic() - began < 15
     assert {f for table in Store.open(folder / "store").tables() for f in table.files} == files
-    assert again.scores.accuracy.value > again.majority.accuracy.value
+    assert again.scores.accuracy.value > again.baselines["majority class"].accuracy.value

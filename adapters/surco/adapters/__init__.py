@@ -12,11 +12,12 @@ from surco.adapters.errors import (
     UnfittedError,
     VectorsError,
 )
-from surco.adapters.evaluate import CrossValidation, cross_validate, holdout_report
+from surco.adapters.evaluate import BASELINES, CrossValidation, cross_validate, holdout_report
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.scores import Estimate, Scores
 
 __all__ = [
+    "BASELINES",
     "AdapterError",
     "AreasError",
     "CardError",

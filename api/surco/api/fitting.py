@@ -23,7 +23,7 @@ from surco.adapters import (
 from surco.api.maps import vectors
 from surco.embedstore import Examples, Store, match_labels, read_labels
 
-__all__ = ["FitReport", "Unit", "fit_adapter", "list_adapters"]
+__all__ = ["FitReport", "Unit", "describe_scores", "fit_adapter", "list_adapters"]
 
 Unit = Literal["auto", "cells", "parcels"]
 POOL_ROWS = 20_000
@@ -125,11 +125,12 @@ def _validation_lines(validation: CrossValidation) -> list[str]:
         return [f"Accuracy: {validation.split}."]
     lines = [f"Accuracy on held-out labels ({validation.split}):"]
     for name, scores in [("this adapter", validation.scores), *validation.baselines.items()]:
-        lines.append(f"  {name:22} {_describe(scores)}")
+        lines.append(f"  {name:22} {describe_scores(scores)}")
     return lines
 
 
-def _describe(scores: Scores) -> str:
+def describe_scores(scores: Scores) -> str:
+    """Accuracy, macro-F1 and calibration error in one line, with 95 % intervals where there are groups enough."""
     return f"accuracy {_interval(scores.accuracy)}   macro-F1 {_interval(scores.macro_f1)}   ECE {scores.ece.value:.2f}"
 
 

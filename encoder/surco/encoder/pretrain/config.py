@@ -18,17 +18,17 @@ class PretrainConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     seed: int = 0
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 192
     learning_rate: float = 2e-3
     warmup: int = 150
     weight_decay: float = 0.05
     hidden: float = 0.75
-    reconstruct: float = 1.0
+    reconstruct: float = 3.0
     agree: float = 0.3
-    classify: float = 0.5
-    episode: float = 0.5
+    classify: float = 0.2
+    episode: float = 0.2
     spread: float = 0.3
-    uniform: float = 0.05
+    uniform: float = 0.3
     label_smoothing: float = 0.1
     prefixes: tuple[int, ...] = (16, 32, 64)
