@@ -8,7 +8,6 @@ import pytest
 import safetensors.numpy
 from adapter_contract import labelled_vectors
 
-import surco.adapters
 from surco.adapters import (
     CardError,
     CropTypeAdapter,
@@ -169,10 +168,3 @@ def test_an_unfitted_adapter_is_not_saved():
     """Nothing learned, nothing to save."""
     with pytest.raises(UnfittedError, match="call fit"):
         save_adapter(CropTypeAdapter(), name="a", model_id="m", task="crop-type", training={})
-
-
-def test_surface():
-    """What the room exports is what it says, sorted."""
-    names = surco.adapters.__all__
-    assert list(names) == sorted(names)
-    assert all(hasattr(surco.adapters, n) for n in names)

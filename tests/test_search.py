@@ -133,3 +133,12 @@ def test_what_cannot_be_searched_is_refused(store: Store, what: object, k: int, 
     """Unknown items, vectors of another kind, and k below one are errors of the room."""
     with pytest.raises(SearchError, match=r"Expected .*; got "):
         nearest(store, what, k, table=table)  # type: ignore[arg-type]
+
+
+def test_many_filters_in_a_row(store: Store) -> None:
+    """Five hundred filtered searches end, and leave no file open."""
+    session = connect(store)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(500):
+        nearest(store, "p3", 5, table="parcels", where="true", session=session)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 5

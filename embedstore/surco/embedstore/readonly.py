@@ -98,3 +98,7 @@ class _PositionedFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    def __del__(self) -> None:
+        # DuckDB drops handles of relations without closing them.
+        self.close()

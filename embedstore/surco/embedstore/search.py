@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from duckdb import ColumnExpression, ConstantExpression
 
 from surco.embedstore.errors import QueryError, SearchError
 from surco.embedstore.quantise import dequantize
@@ -174,12 +175,16 @@ def _allowed(
     """Keys of the rows that pass the predicate."""
     own = session.cursor() if session is not None else connect(store)
     name = _KEYS[info.table]
-    place = "model = ? AND season = ?" + ("" if info.resolution is None else " AND res = ?")
-    values = [info.model_id, info.season] + ([] if info.resolution is None else [info.resolution])
+    meant = (ColumnExpression("model") == ConstantExpression(info.model_id)) & (
+        ColumnExpression("season") == ConstantExpression(info.season)
+    )
+    if info.resolution is not None:
+        meant &= ColumnExpression("res") == ConstantExpression(info.resolution)
     with own:
         try:
             # A relation's filter takes an expression and nothing else, so a predicate cannot become another query.
-            rows = own.sql(f"SELECT * FROM {info.table} WHERE {place}", params=values).filter(where)  # noqa: S608
+            # Not `sql(…, params=…)`: that runs at once, holding the interpreter's lock that our file system needs.
+            rows = own.table(info.table).filter(meant).filter(where)
             found = rows.project(f'"{name}"').to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(
