@@ -7,93 +7,61 @@ length for each channel that was measured, then `elevation` and `slope` where kn
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from surco.embedstore import quantize
-from surco.encoder.channels import CHANNELS, INDEX, OPTICAL, describe
 from surco.encoder.errors import SamplesError
-from surco.encoder.protocol import Bools, Dates, Encoder, Floats
+from surco.encoder.protocol import Bools, Encoder
+from surco.encoder.sample_checks import NDVI, check_columns, ignored_columns, reads_ndvi
+from surco.encoder.sample_series import SampleSeries, channels_of, series_of
 
-__all__ = ["EmbedReport", "SampleSeries", "embed_samples", "read_samples", "series_of"]
+__all__ = ["EmbedReport", "SampleSeries", "SamplesWarning", "embed_samples", "read_samples"]
 
 KEPT = ("sample_id", "lon", "lat", "label", "group")
 BATCH_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSeries:
-    """N series of up to T dates: what an `Encoder` takes, with labels and spatial groups where the table has them.
-
-    `values` and `valid` (N, T, 14), `dates` (N, T) datetime64[D], `lonlat` (N, 2), `static` (N, 2); `sample_id`,
-    `label` and `group` (N,) strings, empty where the table has none. Shorter series are filled up with invalid dates.
-    """
-
-    values: Floats
-    valid: Bools
-    dates: Dates
-    lonlat: Floats
-    static: Floats
-    sample_id: np.ndarray
-    label: np.ndarray
-    group: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
 class EmbedReport:
-    """What `embed_samples` did: rows written, rows without any valid value, channels found."""
+    """What `embed_samples` did: rows written, rows without any valid value, channels found, columns not read."""
 
     rows: int
     without_value: int
     channels: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
-def read_samples(path: Path | str) -> SampleSeries:
+class SamplesWarning(UserWarning):
+    """A sample table that was read, but not all of it."""
+
+
+def read_samples(path: Path | str, *, reflectance_scale: float = 1.0) -> SampleSeries:
     """Read a whole sample table.
 
+    Args:
+        path: a Parquet file.
+        reflectance_scale: what the optical columns are multiplied by to give reflectance (0..1); 0.0001 for
+            ten-thousandths. Nothing is ever scaled by guess.
+
     Raises:
-        SamplesError: not Parquet, empty, without `dates` or any channel, or with lists of unequal length.
+        SamplesError: not Parquet, empty, without `dates` or any channel, with columns of another kind, lists of
+            unequal length, impossible dates or places, or values in other units.
+
+    Warns:
+        SamplesWarning: columns that nothing reads.
     """
     source = Path(path)
-    return series_of(pa.Table.from_batches(list(_batches(source))).combine_chunks(), source)
-
-
-def series_of(table: pa.Table, source: Path) -> SampleSeries:
-    """Arrays of one table or batch of samples; `source` is named in errors."""
-    n = table.num_rows
-    dates = table["dates"].combine_chunks() if isinstance(table["dates"], pa.ChunkedArray) else table["dates"]
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(dates), 0))
-    if (lengths == 0).any():
-        raise SamplesError(
-            f"{source}: expected at least one date a row, row {int(np.argmin(lengths))} has none. "
-            "Remove rows without dates."
-        )
-    width = int(lengths.max())
-    inside = np.arange(width) < lengths[:, None]  # (N, T)
-    day = np.zeros((n, width), "datetime64[D]")
-    day[inside] = np.asarray(pc.list_flatten(dates).cast(pa.date32())).astype("datetime64[D]")
-    day = np.where(inside, day, day[:, :1])
-    values = np.zeros((n, width, len(CHANNELS)), np.float32)
-    for name in _channels(table.schema):
-        values[..., INDEX[name]] = _column(table, name, lengths, inside, source)
-    for name in set(CHANNELS) - set(_channels(table.schema)):
-        values[..., INDEX[name]] = np.nan
-    valid = np.isfinite(values) & inside[..., None]
-    _check_units(values, valid, source)
-    valid &= _measured(values)
-    return SampleSeries(
-        np.where(valid, values, np.float32(0)),
-        valid,
-        day,
-        _floats(table, ("lon", "lat")),
-        _floats(table, ("elevation", "slope")),
-        *(_strings(table, name) for name in ("sample_id", "label", "group")),
+    _warn(_check_file(source, reflectance_scale), source)
+    return series_of(
+        pa.Table.from_batches(list(_batches(source))), source, reflectance_scale=reflectance_scale
     )
 
 
@@ -102,6 +70,7 @@ def embed_samples(
     out: Path | str,
     encoder: Encoder,
     *,
+    reflectance_scale: float = 1.0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> EmbedReport:
     """Embed every row of a sample table into `out` (Parquet), which appears whole or not at all.
@@ -109,21 +78,32 @@ def embed_samples(
     `out` keeps `sample_id, lon, lat, label, group` and gets `embedding` (fixed_size_list<int8, D>) and
     `embedding_scale` (float32): vector = embedding x embedding_scale. A row without any valid value gets nulls.
 
+    Args:
+        path: a sample table.
+        out: Parquet file to write.
+        encoder: whose vectors.
+        reflectance_scale: see `read_samples`.
+        progress: called as `progress(done, total, text)`, in rows.
+
     Raises:
         SamplesError: see `read_samples`; or `out` cannot be written.
+
+    Warns:
+        SamplesWarning: columns that nothing reads.
     """
     source, target = Path(path), Path(out)
+    schema = _check_file(source, reflectance_scale)
+    _warn(schema, source)
     total = _metadata(source).num_rows
+    channels = (*channels_of(schema), *((NDVI,) if reads_ndvi(schema.names) else ()))
     part = target.with_name(f".{target.name}.part")
     rows = missing = 0
-    channels: tuple[str, ...] = ()
     writer: pq.ParquetWriter | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for batch in _batches(source):
             table = pa.Table.from_batches([batch])
-            channels = _channels(table.schema)
-            embedded = _embed(table, source, encoder)
+            embedded = _embed(table, source, encoder, reflectance_scale, rows)
             writer = writer or pq.ParquetWriter(part, embedded.schema, compression="zstd")
             writer.write_table(embedded)
             rows += table.num_rows
@@ -139,11 +119,11 @@ def embed_samples(
         ) from error
     finally:
         part.unlink(missing_ok=True)
-    return EmbedReport(rows, missing, channels)
+    return EmbedReport(rows, missing, channels, ignored_columns(schema))
 
 
-def _embed(table: pa.Table, source: Path, encoder: Encoder) -> pa.Table:
-    series = series_of(table, source)
+def _embed(table: pa.Table, source: Path, encoder: Encoder, reflectance_scale: float, first: int) -> pa.Table:
+    series = series_of(table, source, reflectance_scale=reflectance_scale, first=first)
     vectors = encoder.encode(series.values, series.valid, series.dates, series.lonlat, series.static)
     seen: Bools = np.asarray(np.isfinite(vectors).all(axis=1))
     stored, scale = quantize(np.where(seen[:, None], vectors, np.float32(0)))
@@ -174,91 +154,29 @@ def _metadata(source: Path) -> pq.FileMetaData:
         ) from error
 
 
-def _batches(source: Path) -> Iterator[pa.RecordBatch]:
+def _check_file(source: Path, scale: float) -> pa.Schema:
+    """The schema of a sample table that can be read, with rows."""
+    if not (math.isfinite(scale) and scale > 0):
+        raise SamplesError(
+            f"Expected a reflectance scale above 0, got {scale}. Write 0.0001 for ten-thousandths."
+        )
     if _metadata(source).num_rows == 0:
         raise SamplesError(f"Expected at least one row, {source} has none. Give a table with samples.")
-    file = pq.ParquetFile(source)
-    schema = file.schema_arrow
-    if "dates" not in schema.names or not pa.types.is_list(schema.field("dates").type):
-        raise SamplesError(
-            f"{source}: expected a column `dates` of lists of dates, got the columns {schema.names}. "
-            "See docs/samples.md."
+    schema = pq.read_schema(source)
+    check_columns(schema, source)
+    return schema
+
+
+def _warn(schema: pa.Schema, source: Path) -> None:
+    ignored = ignored_columns(schema)
+    if ignored:
+        warnings.warn(
+            f"{source}: nothing reads the columns {', '.join(ignored)}. "
+            "If one of them is a channel, rename it to its STAC common name (docs/samples.md).",
+            SamplesWarning,
+            stacklevel=3,
         )
-    if not _channels(schema):
-        raise SamplesError(
-            f"{source}: expected at least one channel of {', '.join(CHANNELS)}, got the columns {schema.names}. "
-            "Rename the channels to STAC common names."
-        )
-    yield from file.iter_batches(BATCH_ROWS)
 
 
-def _channels(schema: pa.Schema) -> tuple[str, ...]:
-    return tuple(name for name in CHANNELS if name in schema.names)
-
-
-def _column(table: pa.Table, name: str, lengths: np.ndarray, inside: Bools, source: Path) -> Floats:
-    column = table[name].combine_chunks() if isinstance(table[name], pa.ChunkedArray) else table[name]
-    own = np.asarray(pc.fill_null(pc.list_value_length(column), 0))
-    present = np.asarray(column.is_valid())
-    wrong = present & (own != lengths)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise SamplesError(
-            f"{source}: expected as many values as dates, row {row} has {own[row]} of `{name}` for "
-            f"{lengths[row]} dates. "
-            "Make the lists equally long."
-        )
-    out = np.full(inside.shape, np.nan, np.float32)
-    flat = np.asarray(pc.list_flatten(column).cast(pa.float32()).fill_null(float("nan")))
-    out[inside & present[:, None]] = flat
-    return out
-
-
-def _measured(values: Floats) -> Bools:
-    """Values that can be measurements: inside their channel's range, and not a date of all-zero reflectance.
-
-    Many archives write a missing optical date as zero in every band; nothing on earth reflects exactly nothing.
-    """
-    low = np.array([describe(name).low for name in CHANNELS], np.float32)
-    high = np.array([describe(name).high for name in CHANNELS], np.float32)
-    ok = (values >= low) & (values <= high)
-    optical = values[..., list(OPTICAL)]
-    dark = (np.nan_to_num(optical) == 0).all(axis=-1)
-    ok[..., list(OPTICAL)] &= ~dark[..., None]
-    out: Bools = ok
-    return out
-
-
-def _check_units(values: Floats, valid: Bools, source: Path) -> None:
-    """Refuse reflectances in thousands and radar in linear power: both would give vectors that look right."""
-    for i in OPTICAL:
-        seen = values[..., i][valid[..., i]]
-        if seen.size and float(np.median(seen)) > 2.0:
-            raise SamplesError(
-                f"{source}: expected reflectance between 0 and 1 in `{CHANNELS[i]}`, got a median of "
-                f"{float(np.median(seen)):.4g}. Divide by 10000."
-            )
-    for name in ("vv", "vh"):
-        seen = values[..., INDEX[name]][valid[..., INDEX[name]]]
-        if seen.size and float(seen.min()) >= 0.0:
-            raise SamplesError(
-                f"{source}: expected decibels in `{name}`, got only positive values "
-                f"(median {float(np.median(seen)):.4g}), "
-                "which looks like linear power. Convert with 10 * log10."
-            )
-
-
-def _floats(table: pa.Table, names: tuple[str, str]) -> Floats:
-    columns = [
-        table[n].cast(pa.float32()).to_numpy()
-        if n in table.column_names
-        else np.full(table.num_rows, np.nan, np.float32)
-        for n in names
-    ]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _strings(table: pa.Table, name: str) -> np.ndarray:
-    if name not in table.column_names:
-        return np.full(table.num_rows, "", dtype=object)
-    return np.array([text or "" for text in table[name].cast(pa.string()).to_pylist()], dtype=object)
+def _batches(source: Path) -> Iterator[pa.RecordBatch]:
+    yield from pq.ParquetFile(source).iter_batches(BATCH_ROWS)
