@@ -9,18 +9,28 @@ from surco.encoder.protocol import BandMeanEncoder, Encoder
 
 __all__ = ["MODELS", "load_encoder"]
 
-MODELS = ("surco-nano", "band-mean")
-"""Names that `load_encoder` knows; a path to a `.safetensors` file with its card serves too."""
+MODELS = ("surco-nano", "band-mean", "presto", "galileo-nano")
+"""Names that `load_encoder` knows.
+
+A path to a `.safetensors` file with its card serves too, and `rslearn:` before the name of a model of OlmoEarth.
+"""
+
+_RSLEARN = "rslearn:"
 
 
 def load_encoder(name: str = "surco-nano") -> Encoder:
     """The encoder of that name, or the one whose weights lie at that path.
 
+    The weights of `presto` and `galileo-nano` are not shipped: they are looked for in `presto/` and `galileo_nano/`
+    below the folder that the environment variable SURCO_WEIGHTS names.
+
     Raises:
-        ModelError: no such name or file, or weights that do not fit their card.
+        ModelError: no such name or file, weights that do not fit their card, or a package that is not installed.
     """
     if name == "band-mean":
         return BandMeanEncoder()
+    if name in ("presto", "galileo-nano") or name.startswith(_RSLEARN):
+        return _load_published(name)
     # torch is needed from here on, and takes seconds to import
     from surco.encoder.checkpoint import WEIGHTS
     from surco.encoder.surco_encoder import SurcoEncoder
@@ -30,5 +40,16 @@ def load_encoder(name: str = "surco-nano") -> Encoder:
     if name.endswith(".safetensors"):
         return SurcoEncoder(Path(name))
     raise ModelError(
-        f"Expected a model of {', '.join(MODELS)} or a path to a .safetensors file, got {name!r}."
+        f"Expected a model of {', '.join(MODELS)}, {_RSLEARN}NAME, or a path to a .safetensors file, got {name!r}. "
+        "Name one of these."
     )
+
+
+def _load_published(name: str) -> Encoder:
+    from surco.encoder.published.galileo import load_galileo
+    from surco.encoder.published.presto import load_presto
+    from surco.encoder.published.weights import weights_folder
+
+    if name == "presto":
+        return load_presto(weights_folder("presto"))
+    return load_galileo(weights_folder("galileo_nano"))
