@@ -255,3 +255,43 @@ def test_two_models_in_one_store(encoded: Path, tmp_path: Path) -> None:
     for name in ("crops", "plain"):
         assert surco("map", store, "--adapter", name, "--out", tmp_path / f"{name}.geojson").exit_code == 0
     assert "plain  crop-type  band-mean-1" in surco("adapters", "list", store).output
+
+
+def test_pretrain_writes_a_model_that_embeds(tmp_path: Path) -> None:
+    """`surco pretrain` on one real table writes weights, card and curves, and `--model FILE` embeds with them."""
+    source = shared("samples/corsica_2022.parquet")
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "corsica.parquet").symlink_to(source)
+    out = tmp_path / "mine.safetensors"
+    words = [
+        "pretrain",
+        "--samples",
+        folder,
+        "--out",
+        out,
+        "--name",
+        "mine-1",
+        "--steps",
+        "3",
+        "--simulated",
+        "0",
+    ]
+    assert surco(*words).exit_code == 0
+    assert json.loads(out.with_suffix(".json").read_text())["data"] == {"corsica": 500}
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob("*.state"))
+    assert surco("embed", source, "--out", tmp_path / "e.parquet", "--model", out).exit_code == 0
+    assert json.loads(pq.read_schema(tmp_path / "e.parquet").metadata[b"emb"])["model_id"] == "mine-1"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "x.pt"], ".safetensors"),
+        (["--out", "x.safetensors", "--without", "nosuch"], "nosuch"),
+    ],
+)
+def test_unusable_pretraining_is_named(words: list[str], message: str, tmp_path: Path) -> None:
+    """A weights file of another kind and a table that is not there are named before anything is trained."""
+    assert message in refused("pretrain", "--samples", tmp_path, "--name", "m", *words)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from surco.encoder import ModelError
 from surco.encoder.channels import CHANNELS, GROUPS, OPTICAL, RADAR
 from surco.encoder.model import ModelConfig
 from surco.encoder.pretrain import Dataset, PretrainConfig, from_samples, train
@@ -42,6 +46,27 @@ def test_same_seed_same_weights() -> None:
         PretrainConfig(model=TINY.model, steps=6, batch=32, seed=1), [two_classes()]
     ).model.state_dict()
     assert any(not torch.equal(a[k], other[k]) for k in a)
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
+    """Killed at step 7 of 9 and started again, a run ends with the weights of one that was not disturbed."""
+    config = PretrainConfig(model=replace(TINY.model, dropout=0.1), steps=9, batch=32)
+    whole = train(config, [two_classes()]).model.state_dict()
+
+    def stop(done: int, total: int, text: str) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, [two_classes()], stop, state=tmp_path / "state", every=3)
+    resumed = train(config, [two_classes()], state=tmp_path / "state", every=3)
+    assert all(torch.equal(whole[k], v) for k, v in resumed.model.state_dict().items())
+    assert len(resumed.history["reconstruct"]) == 9
+    with pytest.raises(ModelError, match="other settings or data"):
+        train(replace(config, seed=3), [two_classes()], state=tmp_path / "state")
+    (tmp_path / "state").write_bytes(b"rubbish")
+    with pytest.raises(ModelError, match="cannot be read"):
+        train(config, [two_classes()], state=tmp_path / "state")
 
 
 def test_training_teaches() -> None:

@@ -107,6 +107,47 @@ def embed(samples: Path, out: Path, model: str) -> None:
     click.echo(f"{done.rows} rows{note} from {', '.join(done.channels)} -> {out}")
 
 
+@main.command()
+@click.option("--samples", required=True, type=click.Path(path_type=Path), help="Folder of sample tables.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Weights to write (.safetensors)."
+)
+@click.option("--name", required=True, help="Model id for the card, such as mine-1.")
+@click.option("--without", multiple=True, help="Table to leave out (name without ending); may be repeated.")
+@click.option(
+    "--simulated",
+    default=30_000,
+    show_default=True,
+    help="Series of each of four synthetic sets; 0 for none.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Steps; those of the shipped encoder if left out.")
+@click.option("--seed", default=0, show_default=True)
+def pretrain(
+    samples: Path,
+    out: Path,
+    name: str,
+    without: tuple[str, ...],
+    simulated: int,
+    steps: int | None,
+    seed: int,
+) -> None:
+    """Train an encoder on labelled series; stopped, the same command goes on."""
+    from surco.api.pretraining import pretrain
+
+    with progress_bar("pretrain") as report:
+        done = pretrain(
+            samples,
+            out,
+            name=name,
+            without=without,
+            simulated=simulated,
+            steps=steps,
+            seed=seed,
+            progress=report,
+        )
+    click.echo(done)
+
+
 @main.group()
 def adapters() -> None:
     """Fit and list adapters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from surco.encoder.model import SeriesDecoder, SeriesEncoder
 from surco.encoder.pretrain.config import PretrainConfig
 from surco.encoder.pretrain.corpus import Batch, Dataset
 from surco.encoder.pretrain.objectives import EpisodeHead, reconstruction, spread_terms
+from surco.encoder.pretrain.resume import History, load_state, run_name, save_state
 from surco.encoder.pretrain.views import disturb, hide, thin_channels
 
 __all__ = ["TrainResult", "train"]
@@ -54,10 +56,24 @@ def train(
     config: PretrainConfig,
     datasets: Sequence[Dataset],
     progress: Callable[[int, int, str], None] | None = None,
+    *,
+    state: Path | None = None,
+    every: int = 200,
 ) -> TrainResult:
     """Train an encoder on the data sets, a batch from one of them a step.
 
-    The same config and data give the same weights on the same machine and thread count.
+    The same config and data give the same weights on the same machine and thread count, also when the run was stopped
+    and went on.
+
+    Args:
+        config: every choice of the run.
+        datasets: what is trained on.
+        progress: called as `progress(done, total, text)` after each step.
+        state: file to keep the run's state in; where it is there, the run goes on from it.
+        every: steps between two writings of the state.
+
+    Raises:
+        ModelError: a state of another run, or a damaged one.
     """
     torch.manual_seed(config.seed)
     rng, generator = np.random.default_rng(config.seed), torch.Generator().manual_seed(config.seed)
@@ -65,25 +81,42 @@ def train(
     optimizer = torch.optim.AdamW(
         learner.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
     )
-    share = np.array([d.weight for d in datasets]) / sum(d.weight for d in datasets)
-    history: dict[str, list[float]] = {}
-    for step in range(config.steps):
-        dataset = datasets[int(rng.choice(len(datasets), p=share))]
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(step, config)
-        terms = _terms(config, learner, dataset, dataset.draw(config.batch, rng), rng, generator)
-        loss = torch.stack(list(terms.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-        optimizer.step()
-        for name, value in terms.items():
-            history.setdefault(name, []).append(float(value.detach()))
+    name = run_name(config, {d.name: len(d.label) for d in datasets})
+    done, history = 0, History()
+    if state is not None and state.is_file():
+        done, history = load_state(state, name, learner, optimizer, rng, generator)
+    for step in range(done, config.steps):
+        _step(config, learner, optimizer, datasets, step, rng, generator, history)
         if progress:
-            progress(
-                step + 1, config.steps, "  ".join(f"{k} {np.mean(v[-100:]):.3f}" for k, v in history.items())
-            )
+            text = "  ".join(f"{k} {np.mean(v[-100:]):.3f}" for k, v in history.items())
+            progress(step + 1, config.steps, text)
+        if state is not None and (step + 1) % every == 0:
+            save_state(state, name, step + 1, learner, optimizer, rng, generator, history)
     return TrainResult(learner.encoder.eval(), learner.decoder.eval(), history)
+
+
+def _step(
+    config: PretrainConfig,
+    learner: _Learner,
+    optimizer: torch.optim.Optimizer,
+    datasets: Sequence[Dataset],
+    step: int,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    history: History,
+) -> None:
+    share = np.array([d.weight for d in datasets])
+    dataset = datasets[int(rng.choice(len(datasets), p=share / share.sum()))]
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * _schedule(step, config)
+    terms = _terms(config, learner, dataset, dataset.draw(config.batch, rng), rng, generator)
+    loss = torch.stack(list(terms.values())).sum()
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
+    optimizer.step()
+    for name, value in terms.items():
+        history.setdefault(name, []).append(float(value.detach()))
 
 
 def _schedule(step: int, config: PretrainConfig) -> float:
