@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import h3
@@ -20,8 +21,8 @@ from surco.encoder.area import project
 from surco.encoder.channels import CHANNELS, INDEX
 from surco.encoder.composite import Composite
 from surco.encoder.grid import Window
-from surco.encoder.parcels import ParcelIndex, Parcels
-from surco.encoder.pool import Pixels, Sums, coarser, locate_cells, merge, ndvi_of, pool, select
+from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels
+from surco.encoder.pool import SHARE, Pixels, Sums, coarser, locate_cells, merge, ndvi_of, pool, select
 from surco.encoder.staging import Staging, TileSums, merged_cells
 from surco.encoder.tables import cell_batches, parcel_batches
 from surco.encoder.tile import Tile
@@ -187,31 +188,159 @@ def parcels(*shapes: shapely.Geometry) -> Parcels:
     )
 
 
-def test_parcels_take_the_pixels_whose_centres_they_hold() -> None:
-    """A parcel from 12 m to 38 m holds the centres at 15, 25 and 35 m; one between two centres holds none."""
-    given_parcels = parcels(
-        shapely.box(12, 0, 38, 20), shapely.box(6, 6, 14, 14), shapely.box(5000, 0, 5100, 100)
-    )
-    keys, rows = ParcelIndex(given_parcels, CRS).locate(WINDOW)
-    assert set(keys.tolist()) == {0}
-    assert sorted(rows.tolist()) == [1, 2, 3, 31, 32, 33]
+def located(index: ParcelIndex, window: Window = WINDOW) -> dict[tuple[int, int], float]:
+    """Shares by parcel and pixel."""
+    keys, rows, shares = index.locate(window)
+    places = list(zip(keys.tolist(), rows.tolist(), strict=True))
+    assert len(set(places)) == len(places)
+    return dict(zip(places, (shares / SHARE).tolist(), strict=True))
+
+
+def test_parcels_take_pixels_by_their_share() -> None:
+    """A parcel from 12 m to 38 m takes 0.8 of its outer pixels and all of the inner one; one elsewhere none."""
+    found = located(ParcelIndex(parcels(shapely.box(12, 0, 38, 10), shapely.box(5000, 0, 5100, 100)), CRS))
+    assert found == pytest.approx({(0, 1): 0.8, (0, 2): 1.0, (0, 3): 0.8}, abs=1 / SHARE)
 
 
 def test_overlapping_parcels_share_pixels() -> None:
     """A pixel in two parcels counts in both."""
-    given_parcels = parcels(shapely.box(0, 0, 40, 10), shapely.box(20, 0, 60, 10))
-    keys, rows = ParcelIndex(given_parcels, CRS).locate(WINDOW)
-    assert sorted(zip(keys.tolist(), rows.tolist(), strict=True)) == [
-        (0, 0), (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (1, 4), (1, 5)
-    ]  # fmt: skip
+    found = located(ParcelIndex(parcels(shapely.box(0, 0, 40, 10), shapely.box(20, 0, 60, 10)), CRS))
+    assert set(found) == {(0, 0), (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (1, 4), (1, 5)}
+
+
+def test_a_parcel_smaller_than_a_pixel_has_its_vector() -> None:
+    """Inside one pixel it has that pixel's vector; between four it weighs them; it always counts as one pixel."""
+    given_parcels = parcels(
+        shapely.box(11, 1, 12, 2), shapely.box(28, 8, 32, 11), shapely.box(55, 5, 55.1, 5.1)
+    )
+    index = ParcelIndex(given_parcels, CRS)
+    assert located(index) == pytest.approx(
+        {(0, 1): 1.0, (1, 2): 1 / 3, (1, 3): 1 / 3, (1, 32): 1 / 6, (1, 33): 1 / 6, (2, 5): 1.0}, abs=2e-3
+    )
+    everything = pixels(600, missing=0)
+    keys, rows, shares = index.locate(WINDOW)
+    (batch,) = parcel_batches(pool(keys, everything, rows, shares), given_parcels)
+    assert batch.column("n_pixels").to_pylist() == [1, 1, 1]
+    first = batch.slice(0, 1).to_pylist()[0]
+    np.testing.assert_allclose(
+        np.array(first["embedding"]) * first["embedding_scale"], everything.vector[1], atol=0.01
+    )
+    assert first["spread_scale"] == 0 and first["valid_fraction"] == 1
+
+
+def blob(seed: int, count: int) -> list[shapely.Geometry]:
+    """Round parcels of 3 m to 90 m, in metres from the grid's corner, some across its edge."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform((-20, -20), (320, 220), (count, 2))
+    return [
+        shapely.Point(*p).buffer(r, quad_segs=3)
+        for p, r in zip(places, rng.uniform(3, 90, count), strict=True)
+    ]
+
+
+def cut_up(columns: list[int], rows: list[int]) -> list[Window]:
+    """The test window cut at columns and rows."""
+    across, down = [0, *sorted({*columns}), 30], [0, *sorted({*rows}), 20]
+    return [
+        Window(i, j, CRS, WINDOW.transform @ Affine.translation(a, c), b - a, d - c)
+        for i, (c, d) in enumerate(pairwise(down))
+        for j, (a, b) in enumerate(pairwise(across))
+    ]
+
+
+def pixels_of(window: Window) -> np.ndarray:
+    """Which of the test window's pixels a cut holds."""
+    column = round((window.transform.c - LEFT) / 10)
+    row = round((TOP - window.transform.f) / 10)
+    return (np.arange(row, row + window.height)[:, None] * 30 + column + np.arange(window.width)).ravel()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 2**31), st.lists(st.integers(1, 29), max_size=3), st.lists(st.integers(1, 19), max_size=3)
+)
+def test_parcels_are_the_same_bits_under_any_tiling(seed: int, columns: list[int], rows: list[int]) -> None:
+    """Sums of parcels, weighted at their edges, do not depend on where the grid was cut into windows."""
+    index, everything = ParcelIndex(parcels(*blob(seed, 5)), CRS, seed % 3 * 4.0), pixels(600, seed)
+
+    def sums(window: Window) -> Sums:
+        keys, inside, shares = index.locate(window)
+        return pool(keys, take(everything, pixels_of(window)), inside, shares)
+
+    assert_same(merge([sums(window) for window in cut_up(columns, rows)]), sums(WINDOW))
+
+
+def test_weighted_means_and_deviations_are_numpys() -> None:
+    """Embedding, spread, NDVI and counts of a parcel are averages weighted by the areas of its pixels in it."""
+    land = shapely.box(0, 0, 300, 200)
+    shapes = [shape for shape in blob(1, 9) if shape.intersection(land).area > 100]
+    given_parcels, everything = parcels(*shapes), pixels(600)
+    keys, rows, shares = ParcelIndex(given_parcels, CRS).locate(WINDOW)
+    found = pa.Table.from_batches(
+        parcel_batches(pool(keys, everything, rows, shares), given_parcels)
+    ).to_pylist()
+    assert [row["id"] for row in found] == [f"p{n}" for n in range(len(shapes))]
+    x, y = np.meshgrid(10 * np.arange(30), 10 * np.arange(20))
+    boxes = shapely.box(x, y, x + 10, y + 10).ravel()
+    for row, shape in zip(found, shapes, strict=True):
+        area = shapely.area(shapely.intersection(boxes, shape)) / 100
+        seen = np.isfinite(everything.vector).all(axis=1)
+        weight = np.where(seen, area, 0)
+        vector = np.nan_to_num(everything.vector.astype(float))
+        mean = np.average(vector, axis=0, weights=weight)
+        deviation = np.sqrt(np.average((vector - mean) ** 2, axis=0, weights=weight))
+        for column, expected in (("embedding", mean), ("spread", deviation)):
+            values = np.array(row[column]) * row[f"{column}_scale"]
+            np.testing.assert_allclose(values, expected, atol=row[f"{column}_scale"] * 0.51 + 1e-4)
+        assert row["n_pixels"] == pytest.approx(max(1, weight.sum()), abs=0.51)
+        assert row["valid_fraction"] == pytest.approx(weight.sum() / area.sum(), abs=1e-3)
+        assert row["n_optical"] == pytest.approx(np.average(everything.optical, weights=weight), abs=0.51)
+        for month, hundredths in enumerate(row["ndvi"]):
+            known = np.where(np.isfinite(everything.ndvi[:, month]), weight, 0)
+            if known.sum() > 0.01:
+                expected = np.average(np.nan_to_num(everything.ndvi[:, month]), weights=known)
+                assert hundredths == pytest.approx(100 * expected, abs=0.6)
+
+
+def test_erosion_leaves_neighbours_out() -> None:
+    """Shrunk by 10 m, a parcel takes only pixels that are wholly its own; what vanishes keeps its shape, counted."""
+    given_parcels = parcels(
+        shapely.box(3, 3, 57, 57), shapely.box(60, 0, 75, 200), shapely.box(5000, 0, 5010, 10)
+    )
+    index = ParcelIndex(given_parcels, CRS, 10.0)
+    found = located(index)
+    outlines = shapely.transform(given_parcels.geometry, lambda xy: xy)
+    assert {row for key, row in found if key == 0} == {31 + a + 30 * b for a in range(4) for b in range(4)}
+    assert sum(share for (key, _), share in found.items() if key == 0) == pytest.approx(34**2 / 100, abs=0.01)
+    assert sum(share for (key, _), share in found.items() if key == 1) == pytest.approx(30.0, abs=0.01)
+    assert index.uneroded(shapely.box(*WINDOW.bounds)) == 1
+    assert ParcelIndex(given_parcels, CRS).uneroded(shapely.box(*WINDOW.bounds)) == 0
+    np.testing.assert_array_equal(given_parcels.geometry, outlines)
+
+
+@pytest.mark.parametrize("erode", [-1.0, float("nan"), float("inf")])
+def test_erosion_is_a_length(erode: float) -> None:
+    """A negative or infinite erosion is refused."""
+    with pytest.raises(ParcelError, match=r"Expected 0 m or more to shrink parcels by; got .* Use 10"):
+        ParcelIndex(parcels(shapely.box(0, 0, 40, 10)), CRS, erode)
+
+
+def test_erosion_needs_metres() -> None:
+    """On a grid of degrees metres cannot be taken off; without erosion such a grid is fine."""
+    some = parcels(shapely.box(0, 0, 40, 10))
+    with pytest.raises(
+        ParcelError, match="Expected a grid in metres to shrink parcels on; got EPSG:4326 in degree"
+    ):
+        ParcelIndex(some, "EPSG:4326", 10)
+    assert ParcelIndex(some, "EPSG:4326").touches(some.geometry[0])
 
 
 def test_parcel_rows() -> None:
     """A parcel's row has its mean, area, crop and outline; a parcel without a pixel has none."""
     given_parcels = parcels(shapely.box(0, 0, 40, 10), shapely.box(5000, 0, 5100, 100))
-    keys, rows = ParcelIndex(given_parcels, CRS).locate(WINDOW)
+    keys, rows, shares = ParcelIndex(given_parcels, CRS).locate(WINDOW)
     everything = pixels(600, missing=0)
-    batches = list(parcel_batches(pool(keys, everything, rows), given_parcels))
+    batches = list(parcel_batches(pool(keys, everything, rows, shares), given_parcels))
     EmbeddingBatch(batches[0], "parcels", "m", Season(2024))
     (row,) = pa.Table.from_batches(batches).to_pylist()
     assert (row["id"], row["crop:name"], row["n_pixels"]) == ("p0", "wheat", 4)

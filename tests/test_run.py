@@ -232,6 +232,26 @@ def test_all_clouds(tmp_path: Path) -> None:
     assert Store.open(store.path).tables() == []
 
 
+def test_eroded_parcels(tmp_path: Path) -> None:
+    """Shrunk parcels have fewer pixels, are another run than whole ones, and vanished ones are in the report."""
+    catalog, parcels = write_catalog(tmp_path / "stac", strip()), strip_parcels(tmp_path / "p.geojson")
+    document = json.loads(parcels.read_text())
+    narrow = project(shapely.box(LEFT + 500, TOP - 80, LEFT + 515, TOP), CRS, "OGC:CRS84")
+    document["features"].append({"type": "Feature", "geometry": shapely.geometry.mapping(narrow)})
+    parcels.write_text(json.dumps(document))
+    reports, pixels = [], []
+    store = Store.create(tmp_path / "store")
+    for erode in (0, 10, 10.0):
+        reports.append(encode_store(catalog, SEASON, store, BandMeanEncoder(), parcels=parcels, erode=erode))
+        rows = store.read("parcels").to_pylist()
+        pixels.append({row["id"]: row["n_pixels"] for row in rows})
+        assert {row["id"]: row["metrics:area"] for row in rows}["0"] == pytest.approx(8000, rel=1e-2)
+    assert pixels == [{"0": 80, "1": 96, "3": 12}, *[{"0": 48, "1": 60, "3": 12}] * 2]
+    assert [report.parcels_uneroded for report in reports] == [0, 1, 1]
+    assert [report.already for report in reports] == [False, False, True]
+    assert reports[0].key != reports[1].key == reports[2].key
+
+
 def test_parcels_elsewhere(tmp_path: Path) -> None:
     """Parcels outside the area are refused before any encoding."""
     catalog, counting = write_catalog(tmp_path / "stac", strip()), Counts()

@@ -68,9 +68,11 @@ def encode_tile(
 def _pool_parcels(
     index: ParcelIndex | None, window: Window, pixels: Pixels, inside: npt.NDArray[np.bool_]
 ) -> Sums:
-    keys, rows = (np.empty(0, np.uint64), np.empty(0, np.intp)) if index is None else index.locate(window)
+    if index is None:
+        return pool(np.empty(0, np.uint64), pixels)
+    keys, rows, shares = index.locate(window)
     within = inside[rows]
-    return pool(keys[within], pixels, rows[within])
+    return pool(keys[within], pixels, rows[within], shares[within])
 
 
 def _pixels_by_month(

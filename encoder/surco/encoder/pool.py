@@ -1,7 +1,9 @@
 """From pixels to cells and parcels: sums that add up exactly, whatever way the land was cut into tiles.
 
-Vectors are summed as whole numbers (2**20 a unit), so that the order of tiles and blocks changes no bit; one step is
-a thousand times finer than the int8 of the tables.
+Vectors, their squares and the shares of pixels are whole numbers (`UNIT`, `SQUARE` and `SHARE` steps in 1.0), so that
+the order of tiles and blocks changes no bit; one step of a vector is a thousand times finer than the int8 of the
+tables. A cell takes whole pixels, those whose centre it holds. A parcel takes each pixel with the share of its area
+that lies in the parcel.
 """
 
 from __future__ import annotations
@@ -15,31 +17,46 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from h3ronpy.vector import coordinates_to_cells
+from scipy.sparse import csr_array
 
 from surco.encoder.channels import INDEX
 from surco.encoder.composite import Composite
 from surco.encoder.protocol import Floats
 
-__all__ = ["Pixels", "Sums", "coarser", "locate_cells", "merge", "ndvi_of", "pool", "select"]
+__all__ = [
+    "SHARE",
+    "SQUARE",
+    "UNIT",
+    "Pixels",
+    "Sums",
+    "coarser",
+    "locate_cells",
+    "merge",
+    "ndvi_of",
+    "pool",
+    "select",
+]
 
 Whole = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
-UNIT = 1 << 20
-"""Whole steps in 1.0. Squares then have 2**40 steps, and int64 holds the sum of eight million pixels: a cell of
-resolution 5 has two and a half million."""
+UNIT, SQUARE, SHARE = 1 << 20, 1 << 22, 1 << 12
+"""Whole steps in 1.0 of a vector's value, of its square, and of a pixel's area. int64 then holds the squares of 2**29
+pixels of 10 m, 53,000 km² in one cell or parcel; a share is exact to 0.02 % of a pixel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
     """Sums over the pixels of K cells or parcels, sorted by key, each key once.
 
+    Every sum runs over pixels times their shares in steps of 1 / `SHARE`: a whole pixel weighs `SHARE`.
+
     Attributes:
         key: (K,) H3 index, or row number of the parcel.
-        total: (K,) pixels inside.
-        pixels: (K,) those of them with a vector; the sums below run over these.
-        vector, square: (K, D) sums of the vector and of its square, in steps of 1 / `UNIT` and 1 / `UNIT`**2.
-        ndvi, ndvi_pixels: (K, 12) sum of NDVI in steps of 1 / `UNIT`, and pixels that had one in the month.
+        total: (K,) shares of the pixels inside.
+        pixels: (K,) shares of those of them with a vector; the sums below run over these.
+        vector, square: (K, D) sums of the vector in steps of 1 / `UNIT`, and of its square in steps of 1 / `SQUARE`.
+        ndvi, ndvi_pixels: (K, 12) sum of NDVI in steps of 1 / `UNIT`, and shares of pixels that had one in the month.
         optical, radar: (K,) sums of the clear optical and of the radar observations.
     """
 
@@ -86,32 +103,36 @@ def ndvi_of(composite: Composite) -> Floats:
     return out
 
 
-def pool(keys: Keys, pixels: Pixels, rows: npt.NDArray[np.intp] | None = None) -> Sums:
+def pool(
+    keys: Keys, pixels: Pixels, rows: npt.NDArray[np.intp] | None = None, shares: Whole | None = None
+) -> Sums:
     """Sum pixels by key.
 
     Args:
         keys: (M,) the cell or parcel of each pixel.
         pixels: what is summed.
         rows: (M,) which of the pixels each key belongs to; None means pixel by pixel.
+        shares: (M,) of the pixel's area that counts, in steps of 1 / `SHARE`; None takes whole pixels.
     """
     order = np.argsort(keys, kind="stable")
-    taken = order if rows is None else rows[order]
     unique, starts = np.unique(keys[order], return_index=True)
-    vector = _whole(pixels.vector)[taken]
-    ndvi = pixels.ndvi[taken]
-    seen = np.asarray(np.isfinite(pixels.vector[taken]).all(axis=1))
-    ndvi_seen = np.isfinite(ndvi) & seen[:, None]
-    vector[~seen] = 0
+    weight = np.full(len(keys), SHARE, np.int64) if shares is None else shares[order]
+    taken = order if rows is None else rows[order]
+    shape = (len(unique), len(pixels.vector))
+    by_key = csr_array((weight, taken, np.append(starts, len(keys))), shape=shape)
+    seen = np.asarray(np.isfinite(pixels.vector).all(axis=1))
+    ndvi_seen = np.isfinite(pixels.ndvi) & seen[:, None]
+    vector = _whole(pixels.vector, seen[:, None])
     return Sums(
         key=unique,
-        total=np.diff(np.append(starts, len(keys))).astype(np.int64),
-        pixels=_add(seen.astype(np.int64), starts),
-        vector=_add(vector, starts),
-        square=_add(vector * vector, starts),
-        ndvi=_add(np.where(ndvi_seen, _whole(ndvi), 0), starts),
-        ndvi_pixels=_add(ndvi_seen.astype(np.int64), starts),
-        optical=_add(np.where(seen, pixels.optical[taken], 0).astype(np.int64), starts),
-        radar=_add(np.where(seen, pixels.radar[taken], 0).astype(np.int64), starts),
+        total=_add(weight, starts),
+        pixels=by_key @ seen.astype(np.int64),
+        vector=by_key @ vector,
+        square=by_key @ _squares(vector),
+        ndvi=by_key @ _whole(pixels.ndvi, ndvi_seen),
+        ndvi_pixels=by_key @ ndvi_seen.astype(np.int64),
+        optical=by_key @ np.where(seen, pixels.optical, 0).astype(np.int64),
+        radar=by_key @ np.where(seen, pixels.radar, 0).astype(np.int64),
     )
 
 
@@ -143,10 +164,17 @@ def _add(values: Whole, starts: npt.NDArray[np.intp]) -> Whole:
     return total
 
 
-def _whole(values: Floats) -> Whole:
-    """Steps of 1 / UNIT, nearest; what is not finite becomes 0 and is counted out by the caller."""
-    steps = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64) * UNIT
+def _whole(values: Floats, seen: npt.NDArray[np.bool_]) -> Whole:
+    """Nearest steps of 1 / `UNIT`; 0 where not seen."""
+    steps = np.where(seen, values, 0).astype(np.float64) * UNIT
     return np.rint(steps, out=steps).astype(np.int64)
+
+
+def _squares(steps: Whole) -> Whole:
+    """Squares of steps of 1 / `UNIT`, to the nearest step of 1 / `SQUARE`."""
+    shift = (UNIT**2 // SQUARE).bit_length() - 1
+    squares: Whole = (steps * steps + (1 << (shift - 1))) >> shift
+    return squares
 
 
 def _keys(cells: Any) -> Keys:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from surco.embedstore import Season, Store, TableInfo
+from surco.encoder.pool import SHARE
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import TileSums
 
@@ -37,7 +38,8 @@ class EncodeReport:
         tiles, pixels: of the area; `pixels_seen` of them got a vector.
         resumed: tiles taken over from a run that was stopped.
         cells: rows written by H3 resolution.
-        parcels: rows written; None where no parcels were given. `parcels_unseen` had no pixel with a vector.
+        parcels: rows written; None where no parcels were given. `parcels_unseen` had no pixel with a vector;
+            `parcels_uneroded` were too narrow to be eroded and kept their whole shape.
         months: twelve.
         seconds: this run took.
         already: True where the store had everything and nothing was encoded.
@@ -51,26 +53,36 @@ class EncodeReport:
     cells: Mapping[int, int]
     parcels: int | None
     parcels_unseen: int
+    parcels_uneroded: int
     months: tuple[MonthReport, ...]
     seconds: float
     already: bool
 
 
-def run_meta(key: str, season: Season, scenes: Sequence[Scene], tiles: Iterable[TileSums]) -> dict[str, Any]:
-    """What is kept with each table of a run, as JSON: its key, and what the season had."""
+def run_meta(
+    key: str, season: Season, scenes: Sequence[Scene], tiles: Iterable[TileSums], uneroded: int
+) -> dict[str, Any]:
+    """What is kept with each table of a run, as JSON: its key, what the season had, parcels that were not eroded."""
     pixels = seen = number = 0
     shares = np.zeros((2, 12))
     for tile in tiles:
         number += 1
         pixels += tile.pixels
-        seen += int(tile.cells.pixels.sum())
+        seen += int(tile.cells.pixels.sum()) // SHARE
         shares += (tile.optical, tile.radar)
     shares /= max(pixels, 1)
     months = []
     for (first, last), optical, radar in zip(season.months(), *shares.tolist(), strict=True):
         count = _count(scenes, first, min(last, season.last_day))
         months.append([first.isoformat(), last.isoformat(), *count, round(optical, 4), round(radar, 4)])
-    return {"run": key, "tiles": number, "pixels": pixels, "pixels_seen": seen, "months": months}
+    return {
+        "run": key,
+        "tiles": number,
+        "pixels": pixels,
+        "pixels_seen": seen,
+        "parcels_uneroded": uneroded,
+        "months": months,
+    }
 
 
 def read_report(
@@ -116,6 +128,7 @@ def _report(table: TableInfo, cells: Mapping[int, int], parcels: int | None, uns
         cells=cells,
         parcels=parcels,
         parcels_unseen=unseen,
+        parcels_uneroded=meta["parcels_uneroded"],
         months=months,
         seconds=0.0,
         already=True,

@@ -59,6 +59,7 @@ def encode_store(
     encoder: Encoder,
     *,
     parcels: str | Path | None = None,
+    erode: float = 0.0,
     resolutions: Sequence[int] = (9, 11),
     aoi: str | Path | Sequence[float] | shapely.Geometry | None = None,
     progress: Progress | None = None,
@@ -74,7 +75,9 @@ def encode_store(
         season: of the store's start month.
         store: to write to.
         encoder: turns series into vectors; a mapping in its attribute `card`, if any, goes into the store.
-        parcels: GeoJSON or GeoParquet of polygons to pool besides the cells.
+        parcels: GeoJSON or GeoParquet of polygons to pool besides the cells; a pixel at an edge counts with the share
+            of its area inside.
+        erode: metres by which parcels are shrunk before, see `parcels.ParcelIndex`; 10 is good for crops.
         resolutions: of the H3 cells, 5 to 12.
         aoi: area in degrees, see `area.read_area`; None takes what the scenes cover.
         progress: called as `progress(done, total, text)`, in tiles.
@@ -85,7 +88,7 @@ def encode_store(
     """
     began = time.monotonic()
     tell = progress or _silent
-    plan = _plan(str(catalog), season, store, encoder, parcels, resolutions, aoi)
+    plan = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi)
     known = _known(plan, store)
     if known is not None:
         tell(known.tiles, known.tiles, "already in the store")
@@ -107,6 +110,7 @@ def _plan(
     store: Store,
     encoder: Encoder,
     parcels: str | Path | None,
+    erode: float,
     resolutions: Sequence[int],
     aoi: str | Path | Sequence[float] | shapely.Geometry | None,
 ) -> _Plan:
@@ -115,14 +119,14 @@ def _plan(
     outlines = None if parcels is None else read_parcels(parcels)
     scenes = read_scenes(catalog, season.start, season.last_day, area)
     grid = make_grid(scenes, area)
-    index = None if outlines is None else ParcelIndex(outlines, grid.crs)
+    index = None if outlines is None else ParcelIndex(outlines, grid.crs, erode)
     if index is not None and not index.touches(grid.area):
         raise ParcelError(
             f"Expected parcels within the area to encode; got none of those in {parcels} there. "
             "Check the parcels' CRS and the area."
         )
     digest = outlines.digest if outlines is not None else ""
-    key = run_key(scenes, season, encoder, grid, levels, digest)
+    key = run_key(scenes, season, encoder, grid, levels, digest, erode)
     return _Plan(catalog, scenes, season, encoder, grid, list(grid.windows()), levels, outlines, index, key)
 
 
@@ -176,7 +180,9 @@ def _encode_window(plan: _Plan, window: Window, composite: Composite) -> TileSum
 
 def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
     """Merge the tiles and write all tables in one transaction."""
-    meta = run_meta(plan.key, plan.season, plan.scenes, (staging.load(w) for w in plan.windows))
+    uneroded = 0 if plan.index is None else plan.index.uneroded(plan.grid.area)
+    tiles = (staging.load(window) for window in plan.windows)
+    meta = run_meta(plan.key, plan.season, plan.scenes, tiles, uneroded)
     if not meta["pixels_seen"]:
         raise CatalogError(
             f"Expected at least one clear observation in {plan.season}; got {len(plan.scenes)} scenes without "

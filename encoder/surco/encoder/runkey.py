@@ -14,7 +14,7 @@ from surco.encoder.scenes import Scene
 
 __all__ = ["run_key"]
 
-_RECIPE = 1
+_RECIPE = 2
 """Raised whenever composites, pooling or tables are made otherwise from the same scenes."""
 
 
@@ -25,6 +25,7 @@ def run_key(
     grid: Grid,
     resolutions: Sequence[int],
     parcels: str,
+    erode: float,
 ) -> str:
     """SHA-256 over everything a run is made from, 32 hexadecimal digits.
 
@@ -38,6 +39,7 @@ def run_key(
         grid: with the area.
         resolutions: of the cells.
         parcels: digest of the parcel file, empty without.
+        erode: metres by which parcels are shrunk.
     """
     parts = {
         "recipe": _RECIPE,
@@ -46,7 +48,7 @@ def run_key(
         "model": [encoder.model_id, encoder.dimension, getattr(encoder, "card", None)],
         "grid": [grid.crs, grid.left, grid.top, grid.width, grid.height, grid.area.wkb_hex],
         "resolutions": sorted(resolutions),
-        "parcels": parcels,
+        "parcels": [parcels, float(erode) if parcels else 0.0],
     }
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

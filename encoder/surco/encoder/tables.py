@@ -13,12 +13,14 @@ from h3ronpy.vector import cells_to_wkb_points
 
 from surco.embedstore import cells_schema, parcels_schema, quantize
 from surco.encoder.parcels import Parcels
-from surco.encoder.pool import UNIT, Sums
+from surco.encoder.pool import SHARE, SQUARE, UNIT, Sums
 
 __all__ = ["cell_batches", "parcel_batches"]
 
 _ROWS = 65_536
 _MOST = np.iinfo(np.uint16).max
+_LEAST_VARIANCE = 0.501 / SQUARE
+"""What rounding makes of equal pixels: half a step of the square, and a little for float64."""
 
 
 def cell_batches(sums: Sums) -> Iterator[pa.RecordBatch]:
@@ -72,7 +74,7 @@ def _embedding_columns(sums: Sums, rows: npt.NDArray[np.intp]) -> dict[str, pa.A
         "spread": _lists(spread),
         "spread_scale": pa.array(spread_scale),
         "ndvi": _ndvi(sums.ndvi[rows], sums.ndvi_pixels[rows]),
-        "n_pixels": pa.array(pixels.astype(np.uint32)),
+        "n_pixels": _pixels(pixels),
         "valid_fraction": pa.array((pixels / sums.total[rows]).astype(np.float32)),
         "n_optical": _mean_count(sums.optical[rows], pixels),
         "n_radar": _mean_count(sums.radar[rows], pixels),
@@ -83,15 +85,21 @@ def _embedding_columns(sums: Sums, rows: npt.NDArray[np.intp]) -> dict[str, pa.A
 def _moments(
     vector: npt.NDArray[np.int64], square: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean and standard deviation (divided by n, not n - 1), (K, D) float32 each.
+    """Mean and standard deviation (divided by n, not n - 1), (K, D) float32 each, pixels weighted by their shares.
 
-    The sums are whole numbers, so equal pixels give a deviation of nothing but float64 rounding; that is cut off.
+    Squares are rounded to steps, so a variance of less than half a step cannot be told from none and is 0: equal
+    pixels have no spread.
     """
     count = pixels[:, None]
-    mean = vector / count
-    variance = (square - vector * mean) / count
-    variance[variance < np.maximum(square / count, 1.0) * 1e-12] = 0.0
-    return (mean / UNIT).astype(np.float32), (np.sqrt(variance) / UNIT).astype(np.float32)
+    mean = vector / count / UNIT
+    variance = square / count / SQUARE - mean * mean
+    variance[variance <= _LEAST_VARIANCE] = 0.0
+    return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+
+
+def _pixels(shares: npt.NDArray[np.int64]) -> pa.Array[Any]:
+    """What was seen as an area in pixels, rounded; a parcel of less than half a pixel has one."""
+    return pa.array(np.maximum(np.rint(shares / SHARE), 1).astype(np.uint32))
 
 
 def _ndvi(total: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> pa.Array[Any]:
