@@ -46,6 +46,10 @@ def load_encoder(name: str = "surco-nano") -> Encoder:
 
 
 def _load_published(name: str) -> Encoder:
+    if name.startswith(_RSLEARN):
+        from surco.encoder.published.rslearn import RslearnEncoder
+
+        return RslearnEncoder(name.removeprefix(_RSLEARN))
     from surco.encoder.published.galileo import load_galileo
     from surco.encoder.published.presto import load_presto
     from surco.encoder.published.weights import weights_folder

@@ -10,10 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from surco.encoder.channels import CHANNELS
-from surco.encoder.errors import ModelError
 from surco.encoder.protocol import Bools, Dates, Floats
-from surco.encoder.published.months import to_months
+from surco.encoder.published.months import check_series, to_months
 from surco.encoder.published.token_groups import TokenGroup, token_groups
 
 __all__ = ["MonthlyEncoder", "Scaling"]
@@ -69,7 +67,7 @@ class MonthlyEncoder:
         Raises:
             ModelError: arrays whose shapes do not belong together, or a series that spans too many months.
         """
-        _check_shapes(values, valid, dates)
+        check_series(values, valid, dates)
         out = np.full((len(values), self.dimension), np.nan, np.float32)
         if not values.size:
             return out
@@ -111,12 +109,3 @@ def _blocks(groups: Mapping[str, TokenGroup]) -> list[npt.NDArray[np.intp]]:
     order = np.argsort(sum(counts.values()), kind="stable")
     rows = order[np.asarray(measured)[order] > 0]
     return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-
-
-def _check_shapes(values: Floats, valid: Bools, dates: Dates) -> None:
-    n, t, channels = values.shape
-    if valid.shape != values.shape or dates.shape not in {(t,), (n, t)} or channels != len(CHANNELS):
-        raise ModelError(
-            f"Expected values and valid (N, T, {len(CHANNELS)}) and dates (T,) or (N, T), got {values.shape}, "
-            f"{valid.shape}, {dates.shape}. Build them with channels.CHANNELS in order."
-        )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from surco.encoder.channels import INDEX, RADAR
+from surco.encoder.channels import CHANNELS, INDEX, RADAR
 from surco.encoder.errors import ModelError
 from surco.encoder.protocol import Bools, Dates, Floats
 
-__all__ = ["MonthlySeries", "to_months"]
+__all__ = ["MonthlySeries", "check_series", "to_months"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,11 +22,13 @@ class MonthlySeries:
         values: (N, S, 14) float32 in the units of `channels.CHANNELS`, 0 where not valid.
         valid: (N, S, 14) True = usable.
         month: (N, S) calendar month, 0 = January.
+        year: (N, S) calendar year.
     """
 
     values: Floats
     valid: Bools
     month: npt.NDArray[np.int64]
+    year: npt.NDArray[np.int64]
 
 
 def to_months(values: Floats, valid: Bools, dates: Dates, most: int) -> MonthlySeries:
@@ -59,7 +61,8 @@ def to_months(values: Floats, valid: Bools, dates: Dates, most: int) -> MonthlyS
         count[:, channel] = np.bincount(cell, valid[..., channel].ravel(), n * span)
         total[:, channel] = np.bincount(cell, power[..., channel].ravel(), n * span)
     out = _means(total, count).reshape(n, span, channels).astype(np.float32)
-    return MonthlySeries(out, (count > 0).reshape(out.shape), (first + np.arange(span)) % 12)
+    year, month = np.divmod(first + np.arange(span), 12)
+    return MonthlySeries(out, (count > 0).reshape(out.shape), month, year + 1970)
 
 
 def _to_power(values: Floats, valid: Bools) -> Floats:
@@ -77,3 +80,17 @@ def _means(total: npt.NDArray[np.float64], count: npt.NDArray[np.float64]) -> np
         mean[:, radar], out=np.zeros_like(mean[:, radar]), where=count[:, radar] > 0
     )
     return mean
+
+
+def check_series(values: Floats, valid: Bools, dates: Dates) -> None:
+    """Refuse arrays that are no N series of T dates.
+
+    Raises:
+        ModelError: shapes that do not belong together.
+    """
+    n, t, channels = values.shape
+    if valid.shape != values.shape or dates.shape not in {(t,), (n, t)} or channels != len(CHANNELS):
+        raise ModelError(
+            f"Expected values and valid (N, T, {len(CHANNELS)}) and dates (T,) or (N, T), got {values.shape}, "
+            f"{valid.shape}, {dates.shape}. Build them with channels.CHANNELS in order."
+        )
