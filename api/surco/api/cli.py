@@ -260,6 +260,29 @@ def serve(
 
 @main.command()
 @click.option(
+    "--aoi", required=True, help="Place in Chile: west,south,east,north in degrees, or a GeoJSON file."
+)
+@click.option(
+    "--season", required=True, help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write; made if new.")
+@click.option(
+    "--climate",
+    type=click.Choice(["north", "central", "south"]),
+    help="Macro-zone; that of the place if left out.",
+)
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of every random draw.")
+def simulate(aoi: str, season: str, out: Path, climate: str | None, seed: int) -> None:
+    """Draw a synthetic place: STAC catalogue, true parcels and yields."""
+    from surco.api.simulating import SimulateRequest, describe_area, simulate_into
+
+    with progress_bar("scenes") as report:
+        place, area = simulate_into(SimulateRequest(aoi, season, out, climate, seed), progress=report)
+    click.echo(describe_area(place, area))
+
+
+@main.command()
+@click.option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),

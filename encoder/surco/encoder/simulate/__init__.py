@@ -4,7 +4,20 @@ It teaches what can be computed: it is no evidence of accuracy on real land. `RE
 """
 
 from surco.encoder.simulate.crops import CROPS, Crop
+from surco.encoder.simulate.place import Place, orchard_hectares, place_at
 from surco.encoder.simulate.scenes import SimulatedArea, simulate_scenes
 from surco.encoder.simulate.series import SeriesSet, simulate_series
+from surco.encoder.simulate.yields import YIELDS
 
-__all__ = ["CROPS", "Crop", "SeriesSet", "SimulatedArea", "simulate_scenes", "simulate_series"]
+__all__ = [
+    "CROPS",
+    "YIELDS",
+    "Crop",
+    "Place",
+    "SeriesSet",
+    "SimulatedArea",
+    "orchard_hectares",
+    "place_at",
+    "simulate_scenes",
+    "simulate_series",
+]

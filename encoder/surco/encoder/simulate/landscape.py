@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,6 +24,9 @@ _MOST_OF_KIN = {
     "summer": 3,
     "cereal": 2,
 }  # at most so many classes of a kin in one valley, else one
+_SURVEYED_KINS = ("orchard", "vine", "evergreen_orchard")
+_UNSURVEYED = ("wine_grape",)
+"""Vines for wine have a survey of their own; ODEPA-CIREN's of orchards does not count them."""
 _HILLS = {
     "north": ("matorral", "bare"),
     "central": ("matorral", "pine", "eucalyptus", "native_evergreen_forest"),
@@ -92,11 +95,17 @@ class _Cutter:
 
 
 def draw_landscape(
-    width: float, height: float, climate: str, classes: Sequence[str] | None, rng: np.random.Generator
+    width: float,
+    height: float,
+    climate: str,
+    classes: Sequence[str] | None,
+    rng: np.random.Generator,
+    orchards: Mapping[str, float] | None = None,
 ) -> Landscape:
     """A plan of `width` by `height` metres with its lower left corner at (0, 0).
 
-    `classes` are those of the fields; None draws up to ten that are grown in the climate.
+    `classes` are those of the fields; None draws up to ten that are grown in the climate. With `orchards` (hectares by
+    class) the orchards among them share the ground that orchards have in that proportion.
     """
     whole = box(0, 0, width, height)
     cutter = _Cutter(rng)
@@ -116,8 +125,8 @@ def draw_landscape(
         crops += [*stands, *["town"] * len(blocks), *["water"] * len(reaches)]
         rest = whole.difference(shapely.union_all([river.buffer(12), hills.buffer(8), town.buffer(8)]))
     fields = _cut_all(cutter, rest, _FIELD_HECTARES * 1e4, rng.uniform(-0.35, 0.35))
-    names = list(classes) if classes is not None else _field_classes(climate, len(fields), rng)
-    crops += _sow(fields, names, (width, height), rng)
+    names = list(classes) if classes is not None else _field_classes(climate, len(fields), rng, orchards)
+    crops += _sow(fields, names, (width, height), rng, orchards)
     parcels += fields
     return Landscape(tuple(parcels), tuple(crops), tuple(cutter.roads), tuple(cutter.hedges), hills)
 
@@ -168,10 +177,13 @@ def _town(width: float, height: float, rng: np.random.Generator) -> Polygon:
     return Polygon(centre + np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]))
 
 
-def _field_classes(climate: str, fields: int, rng: np.random.Generator) -> list[str]:
+def _field_classes(
+    climate: str, fields: int, rng: np.random.Generator, orchards: Mapping[str, float] | None
+) -> list[str]:
     """Up to ten classes of the climate, few of a kin; fewer where there are few fields."""
-    names = [c.name for c in CROPS.values() if c.kin in _FIELD_KINS and c.grown[climate] > 0]
-    weights = np.array([CROPS[n].grown[climate] for n in names])
+    usual = {c.name: c.grown[climate] for c in CROPS.values() if c.kin in _FIELD_KINS}
+    grown = {name: weight for name, weight in _surveyed(usual, orchards).items() if weight > 0}
+    names, weights = list(grown), np.array(list(grown.values()))
     chosen: list[str] = []
     for name in rng.choice(names, len(names), replace=False, p=weights / weights.sum()):
         kin = CROPS[str(name)].kin
@@ -180,11 +192,29 @@ def _field_classes(climate: str, fields: int, rng: np.random.Generator) -> list[
     return chosen[: max(2, min(10, fields // 14))]
 
 
+def _surveyed(weights: Mapping[str, float], orchards: Mapping[str, float] | None) -> dict[str, float]:
+    """Weights by class, what the surveyed classes have together divided among them by their hectares."""
+    told = {name: hectares for name, hectares in (orchards or {}).items() if name in weights}
+    if sum(told.values()) <= 0:
+        return dict(weights)
+    surveyed = [n for n in weights if CROPS[n].kin in _SURVEYED_KINS and n not in _UNSURVEYED]
+    whole = sum(weights[n] for n in surveyed)
+    return {
+        n: whole * told.get(n, 0.0) / sum(told.values()) if n in surveyed else weight
+        for n, weight in weights.items()
+    }
+
+
 def _sow(
-    fields: Sequence[Polygon], names: Sequence[str], size: tuple[float, float], rng: np.random.Generator
+    fields: Sequence[Polygon],
+    names: Sequence[str],
+    size: tuple[float, float],
+    rng: np.random.Generator,
+    orchards: Mapping[str, float] | None = None,
 ) -> list[str]:
     """A class for every field: each class has its quota, at least twelve where there is room, and its own places."""
-    shares = rng.dirichlet(np.full(len(names), 4.0))
+    weights = np.array(list(_surveyed(dict.fromkeys(names, 1.0), orchards).values()))
+    shares = rng.dirichlet(np.maximum(4.0 * weights, 0.05))
     floor = min(12, len(fields) // max(len(names), 1))
     quota = floor + np.floor(shares * (len(fields) - floor * len(names)))
     centres = rng.uniform(0, 1, (len(names), 2)) * size

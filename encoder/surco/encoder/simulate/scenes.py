@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -15,21 +15,22 @@ import numpy as np
 
 from surco.encoder.errors import SimulationError
 from surco.encoder.simulate.acquisitions import Valley, optical_scene, radar_scene
-from surco.encoder.simulate.climate import CLIMATES, draw_weather
+from surco.encoder.simulate.climate import CLIMATES, Weather, draw_weather
 from surco.encoder.simulate.crops import CROPS
 from surco.encoder.simulate.grid import Grid, check_place, grid_at
 from surco.encoder.simulate.landscape import Landscape, draw_landscape
-from surco.encoder.simulate.management import draw_parcels
+from surco.encoder.simulate.management import Parcels, draw_parcels
 from surco.encoder.simulate.rendering import GROUND_CLASSES, Canvas, lay_out, two_vigours
 from surco.encoder.simulate.stac_files import Asset, CatalogWriter
 from surco.encoder.simulate.truth import parcels_geojson, truth_of
+from surco.encoder.simulate.yields import draw_yields
 
 __all__ = ["Progress", "SimulatedArea", "simulate_scenes"]
 
 Progress = Callable[[int, int, str], None]
 """Called with how many scenes are done, how many there are, and what was done last."""
 
-GENERATOR = 1
+GENERATOR = 2
 """Raised whenever the same arguments begin to give other scenes."""
 
 _DESCRIPTIONS = {
@@ -69,6 +70,8 @@ def simulate_scenes(
     seed: int,
     climate: str = "central",
     classes: Sequence[str] | None = None,
+    elevation_m: float | None = None,
+    orchards: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> SimulatedArea:
     """Writes a season of scenes; the same arguments give the same bytes.
@@ -85,6 +88,8 @@ def simulate_scenes(
         seed: of every random draw.
         climate: "north", "central" or "south".
         classes: what grows in the fields; None draws up to ten classes.
+        elevation_m: of the plain; None draws one of the climate's farmed land.
+        orchards: hectares by class, as `place.orchard_hectares` has them; orchards are then drawn in proportion.
         progress: called after every scene.
 
     Raises:
@@ -92,12 +97,13 @@ def simulate_scenes(
             or a folder that holds something else.
     """
     out = Path(out)
-    _check(start, end, climate, classes)
+    _check(start, end, climate, classes, orchards)
     check_place(center, size_m)
     arguments: dict[str, Any] = {
         "generator": GENERATOR, "start": start.isoformat(), "end": end.isoformat(), "center": list(map(float, center)),
         "size_m": list(map(float, size_m)), "seed": seed, "climate": climate,
-        "classes": None if classes is None else list(classes),
+        "classes": None if classes is None else list(classes), "elevation_m": elevation_m,
+        "orchards": None if orchards is None else dict(sorted(orchards.items())),
     }  # fmt: skip
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         return _found(out, arguments)
@@ -121,12 +127,18 @@ def _publish(work: Path, out: Path) -> None:
             raise
 
 
-def _check(start: date, end: date, climate: str, classes: Sequence[str] | None) -> None:
+def _check(
+    start: date,
+    end: date,
+    climate: str,
+    classes: Sequence[str] | None,
+    orchards: Mapping[str, float] | None,
+) -> None:
     if climate not in CLIMATES:
         raise SimulationError(
             f"expected a climate among {', '.join(CLIMATES)}; got {climate!r}; choose one of them"
         )
-    unknown = [c for c in classes or () if c not in CROPS]
+    unknown = [c for c in (*(classes or ()), *(orchards or ())) if c not in CROPS]
     if unknown or (classes is not None and len(classes) == 0):
         raise SimulationError(
             f"expected class names of the crop table; got {unknown or list(classes or ())}; "
@@ -168,11 +180,17 @@ def _read_truth(path: Path) -> dict[str, Any]:
 def _write_area(folder: Path, arguments: dict[str, Any], grid: Grid, progress: Progress | None) -> None:
     """Everything of one area into an empty folder."""
     rng = np.random.default_rng([arguments["seed"], 0])
-    plan = draw_landscape(grid.width, grid.height, arguments["climate"], arguments["classes"], rng)
-    canvas = lay_out(
-        plan, grid.width, grid.height, rng.uniform(*CLIMATES[arguments["climate"]].elevation), rng
+    plan = draw_landscape(
+        grid.width, grid.height, arguments["climate"], arguments["classes"], rng, arguments["orchards"]
     )
-    valley = _plant(plan, canvas, grid, arguments["climate"], rng)
+    drawn = rng.uniform(*CLIMATES[arguments["climate"]].elevation)
+    base = drawn if arguments["elevation_m"] is None else arguments["elevation_m"]
+    canvas = lay_out(plan, grid.width, grid.height, base, rng)
+    parcels, weather = _plant(plan, canvas, grid, arguments["climate"], rng)
+    valley = Valley(canvas, two_vigours(parcels), weather, grid.center[1])
+    first = date.fromisoformat(arguments["start"])
+    crops = parcels.take(slice(0, len(plan.crops)))
+    yields = draw_yields(crops, weather, grid.center[1], first, np.random.default_rng([arguments["seed"], 3]))
     name = f"{arguments['climate']}_{arguments['seed']}"
     writer = CatalogWriter(
         folder,
@@ -187,11 +205,13 @@ def _write_area(folder: Path, arguments: dict[str, Any], grid: Grid, progress: P
     writer.add("cop-dem-glo-30", f"DEM_{name}", datetime(2021, 4, 22, tzinfo=UTC), {"gsd": 10}, [elevation])
     counts = _write_scenes(writer, valley, name, arguments, progress)
     writer.close(_DESCRIPTIONS)
-    (folder / "parcels.geojson").write_text(parcels_geojson(plan, grid), encoding="utf-8")
-    (folder / "truth.json").write_text(truth_of(plan, grid, arguments, counts), encoding="utf-8")
+    (folder / "parcels.geojson").write_text(parcels_geojson(plan, yields, grid), encoding="utf-8")
+    (folder / "truth.json").write_text(truth_of(plan, yields, grid, arguments, counts), encoding="utf-8")
 
 
-def _plant(plan: Landscape, canvas: Canvas, grid: Grid, climate: str, rng: np.random.Generator) -> Valley:
+def _plant(
+    plan: Landscape, canvas: Canvas, grid: Grid, climate: str, rng: np.random.Generator
+) -> tuple[Parcels, Weather]:
     """Parcels with their traits and a year's weather on the plan."""
     labels = np.array([*plan.crops, *GROUND_CLASSES])
     zone = np.zeros(len(labels), np.int64)
@@ -208,7 +228,7 @@ def _plant(plan: Landscape, canvas: Canvas, grid: Grid, climate: str, rng: np.ra
         longitude=np.full(len(labels), longitude),
         elevation=level,
     )
-    return Valley(canvas, two_vigours(parcels), draw_weather([CLIMATES[climate]], rng), latitude)
+    return parcels, draw_weather([CLIMATES[climate]], rng)
 
 
 def _write_scenes(
