@@ -37,21 +37,20 @@ def test_nearest(store: Store) -> None:
     faiss.omp_set_num_threads(1)
     pa.set_cpu_count(1)
     query = unit_vectors(1, seed=7)[0]
-    ours, found = measure(lambda: nearest(store, query, K, table="cells"))
-
-    load, (cells, vectors) = measure(lambda: as_stored(store), 3)
+    ((load, (cells, vectors)),) = measure(lambda: as_stored(store), repeats=3)
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    flat, (_, rows) = measure(lambda: index.search(query[None], K))
-
     sql = (
         "SELECT h3 FROM read_parquet($files) "
         "ORDER BY array_cosine_similarity(embedding::FLOAT[64], $query::FLOAT[64]) DESC LIMIT $k"
     )
     given = {"files": [str(file) for file in store.find("cells").files], "query": query.tolist(), "k": K}
     with duckdb.connect(config={"threads": 1}) as session:
-        queried, answer = measure(lambda: session.execute(sql, given).fetchall())
-
+        (ours, found), (queried, answer), (flat, (_, rows)) = measure(
+            lambda: nearest(store, query, K, table="cells"),
+            lambda: session.execute(sql, given).fetchall(),
+            lambda: index.search(query[None], K),
+        )
     assert cells[rows[0]].tolist() == found["h3"].to_pylist() == [row[0] for row in answer]
     print_table(
         f"The {K} most similar of {ROWS:,} cells, 64 values, one thread, files in the system's cache",

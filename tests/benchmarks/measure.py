@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import TypeVar
-
-Result = TypeVar("Result")
+from typing import Any
 
 
-def measure(work: Callable[[], Result], repeats: int = 5) -> tuple[float, Result]:
-    """Median seconds of several repeats after one that does not count, and the last result."""
-    result = work()
-    seconds = []
+def measure(*works: Callable[[], Any], repeats: int = 5) -> list[tuple[float, Any]]:
+    """Median seconds of each work, and its last result; peers run in turns, so that a busy machine slows all alike.
+
+    A first turn, which pays for imports and caches, does not count.
+    """
+    seconds: list[list[float]] = [[] for _ in works]
+    results = [work() for work in works]
     for _ in range(repeats):
-        began = time.perf_counter()
-        result = work()
-        seconds.append(time.perf_counter() - began)
-    return median(seconds), result
+        for number, work in enumerate(works):
+            began = time.perf_counter()
+            results[number] = work()
+            seconds[number].append(time.perf_counter() - began)
+    return [(median(times), result) for times, result in zip(seconds, results, strict=True)]
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
