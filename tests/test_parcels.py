@@ -128,6 +128,15 @@ def test_missing_file_and_double_ids(tmp_path: Path) -> None:
         read_parcels(write(tmp_path / "p.geojson", feature(id="a"), feature(id="a")))
 
 
+def test_countries_are_no_parcels(tmp_path: Path) -> None:
+    """A parcel so large that its sums could overflow is refused by name; a large comuna is not."""
+    comuna, country = shapely.box(-72, -36, -70, -34), shapely.box(-75, -40, -70, -34)
+    path = write(tmp_path / "p.geojson", feature(comuna, id="comuna"), feature(country, id="country"))
+    with pytest.raises(ParcelError, match=r"Expected parcels of at most 53,000 km² .*id 'country'.* Cut it"):
+        read_parcels(path)
+    assert read_parcels(write(tmp_path / "c.geojson", feature(comuna))).area[0] > 4e10
+
+
 def test_broken_parquet(tmp_path: Path) -> None:
     """A Parquet file without geometry metadata, and one that is no Parquet, say so."""
     pq.write_table(pa.table({"a": [1]}), tmp_path / "plain.parquet")

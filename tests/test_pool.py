@@ -318,6 +318,16 @@ def test_erosion_leaves_neighbours_out() -> None:
     np.testing.assert_array_equal(given_parcels.geometry, outlines)
 
 
+@pytest.mark.parametrize("erode", [0.0, 10.0])
+def test_parcels_on_the_other_side_of_the_world(erode: float) -> None:
+    """Parcels that the grid's projection does not reach hold no pixel and do no harm."""
+    some = parcels(shapely.box(0, 0, 40, 40), shapely.box(0, 0, 10, 10))
+    some.geometry[1] = shapely.box(20.9, -0.1, 21.1, 0.1)
+    index = ParcelIndex(some, CRS, erode)
+    assert {key for key, _ in located(index)} == {0}
+    assert index.uneroded(shapely.box(*WINDOW.bounds)) == 0
+
+
 @pytest.mark.parametrize("erode", [-1.0, float("nan"), float("inf")])
 def test_erosion_is_a_length(erode: float) -> None:
     """A negative or infinite erosion is refused."""

@@ -30,6 +30,8 @@ __all__ = ["ParcelError", "ParcelIndex", "Parcels", "read_parcels"]
 _LON_LAT = "OGC:CRS84"
 _CROP = ("crop:name", "crop", "label")
 _MAX_BYTES = 1 << 30
+_MAX_AREA = 53_000e6
+"""In m²: what `pool.Sums` can hold in pixels of 10 m; every comuna of Chile is smaller."""
 Objects = npt.NDArray[np.object_]
 
 
@@ -72,8 +74,7 @@ class ParcelIndex:
 
     def __init__(self, parcels: Parcels, crs: str, erode: float = 0.0) -> None:
         _check_erosion(crs, erode)
-        move = Transformer.from_crs(_LON_LAT, crs, always_xy=True).transform
-        whole = shapely.transform(parcels.geometry, move, interleaved=False)
+        whole = _on_grid(parcels.geometry, crs)
         shrunk = shapely.buffer(whole, -erode, join_style="mitre") if erode else whole
         self._gone = shapely.is_empty(shrunk) & ~shapely.is_empty(whole)
         self._geometry = np.where(self._gone, whole, shrunk)
@@ -132,6 +133,14 @@ def read_parcels(path: str | Path) -> Parcels:
     if not rows:
         raise ParcelError(f"Expected at least one parcel in {path}; got none. Check the export.")
     return _parcels(path, _in_degrees(path, geometry, crs), rows, hashlib.sha256(content).hexdigest())
+
+
+def _on_grid(geometry: Objects, crs: str) -> Objects:
+    """Parcels in a grid's CRS; empty where it does not reach them, on the other side of the world."""
+    move = Transformer.from_crs(_LON_LAT, crs, always_xy=True).transform
+    moved: Objects = shapely.transform(geometry, move, interleaved=False)
+    moved[~np.isfinite(shapely.bounds(moved)).all(axis=1)] = shapely.Polygon()
+    return moved
 
 
 def _check_erosion(crs: str, erode: float) -> None:
@@ -223,11 +232,17 @@ def _parcels(path: Path, geometry: Objects, rows: Sequence[dict[str, Any]], dige
     crops = [next((row[c] for c in _CROP if row.get(c) is not None), None) for row in rows]
     geod = Geod(ellps="WGS84")
     measures = np.array([geod.geometry_area_perimeter(shape) for shape in geometry], np.float64)
+    area = np.abs(measures[:, 0])
+    if area.max() > _MAX_AREA:
+        raise ParcelError(
+            f"Expected parcels of at most {_MAX_AREA / 1e6:,.0f} km² in {path}; got {area.max() / 1e6:,.0f} km², "
+            f"id {ids[area.argmax()]!r}. Cut it into parts: the sums of its pixels could overflow."
+        )
     return Parcels(
         np.array(ids, object),
         geometry,
         np.array([None if crop is None else str(crop) for crop in crops], object),
-        np.abs(measures[:, 0]),
+        area,
         measures[:, 1],
         digest,
     )
