@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from surco.embedstore.cells import parents_of
-from surco.embedstore.errors import SchemaError
+from surco.embedstore.errors import ModelMismatchError, SchemaError
 from surco.embedstore.geoparquet import emb_metadata, geo_metadata, geometry_bounds, sha256_of, write_parquet
 from surco.embedstore.hilbert import hilbert_distance
 from surco.embedstore.manifest import Bbox, FileEntry, Partition
+from surco.embedstore.merging import carried_files, kept_cells, kept_parcels
 from surco.embedstore.schema import EmbeddingBatch, Table
 from surco.embedstore.season import Season
 from surco.embedstore.spill import Spill
@@ -33,7 +34,8 @@ _TAKE = 16_384
 class PartitionWriter:
     """What all files of one partition share, and where they go.
 
-    `folder` is relative to `root` and fresh; the files in it become visible by a manifest only.
+    `folder` is relative to `root` and fresh; the files in it become visible by a manifest only. The rows of `held` that
+    the write does not replace stay in the table.
     """
 
     root: Path
@@ -45,6 +47,7 @@ class PartitionWriter:
     sources: tuple[str, ...]
     licence: str | None
     meta: Mapping[str, Any]
+    held: Partition | None = None
 
     def checked(self, batches: Iterable[pa.RecordBatch]) -> Iterator[EmbeddingBatch]:
         """The batches that have rows, each checked, all of one vector length."""
@@ -75,22 +78,33 @@ class PartitionWriter:
         rows = write_parquet(path, schema, tables, keys)
         return FileEntry(f"{self.folder}/{name}", path.stat().st_size, sha256_of(path), rows)
 
-    def finished(self, files: list[FileEntry], bbox: Bbox | None, dimension: int) -> Partition:
-        """The manifest's entry; raises SchemaError where nothing was written."""
+    def finished(self, files: list[FileEntry], bbox: Bbox | None, dimension: int, kept: bool) -> Partition:
+        """The manifest's entry, `kept` where rows stay; raises SchemaError where nothing was written."""
         if bbox is None:
             raise SchemaError(
                 f"at least one row of {self.table}",
                 "none",
                 "Check that the area and the season have observations.",
             )
+        season, sources = self.season, self.sources
+        if self.held is not None and kept:
+            if self.held.dimension != dimension:
+                raise ModelMismatchError(
+                    f"vectors of {self.held.dimension} values, as the table has elsewhere",
+                    f"vectors of {dimension} values",
+                    "Give the other model its own model id, or encode into another store.",
+                )
+            season = min(season, self.held.season, key=lambda each: each.last_day)
+            sources = tuple(dict.fromkeys((*self.held.sources, *sources)))
+            bbox = _union(self.held.bbox, bbox)
         return Partition(
             self.table,
             self.model_id,
-            self.season,
+            season,
             self.resolution,
             dimension,
             bbox,
-            self.sources,
+            sources,
             self.meta,
             tuple(files),
         )
@@ -114,7 +128,10 @@ def parent_resolution(resolution: int) -> int:
 
 
 def write_cells(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> Partition:
-    """Split rows by coarse parent, sort each by cell, and write one file a parent."""
+    """Split rows by coarse parent, sort each by cell, and write one file a parent.
+
+    Where `writer.held` has cells, its other cells stay: whole files where no parent is shared, rows where one is.
+    """
     files: list[FileEntry] = []
     bbox: Bbox | None = None
     dimension = 0
@@ -123,18 +140,23 @@ def write_cells(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> P
             dimension = checked.dimension
             for parent, rows in _by_parent(checked):
                 spill.append(parent, rows)
+        carried = carried_files(writer.held, spill.keys)
+        kept = bool(carried)
         for parent in spill.keys:
-            table = spill.read(parent).sort_by("h3")
+            table = spill.read(parent)
             _refuse_repeats(table.column("h3"), "h3")
+            others = kept_cells(writer.root, writer.held, parent, table)
+            kept |= others is not None
+            table = _joined(writer, table, others).sort_by("h3")
             bounds, types = geometry_bounds(table.column("geometry"), "cells")
             box = _total(bounds)
             bbox = _union(bbox, box)
             files.append(writer.write(f"{parent}.parquet", [table], box, types, table.schema))
-    return writer.finished(files, bbox, dimension)
+    return writer.finished([*carried, *files], bbox, dimension, kept)
 
 
 def write_parcels(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> Partition:
-    """Order rows along the Hilbert curve and write one file."""
+    """Order rows along the Hilbert curve and write one file, with the parcels of `writer.held` that have other ids."""
     bounds: list[npt.NDArray[np.float64]] = []
     types: set[str] = set()
     with writer.spill() as spill:
@@ -146,16 +168,32 @@ def write_parcels(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) ->
             types |= seen
             spill.append("parcels", _with_bbox(checked.batch, extent))
         if not bounds:
-            return writer.finished([], None, 0)
-        rows, extent = spill.read("parcels"), np.concatenate(bounds)
+            return writer.finished([], None, 0, kept=False)
+        rows = spill.read("parcels")
         _refuse_repeats(rows.column("id"), "id")
+        others = kept_parcels(writer.root, writer.held, rows)
+        if others is not None:
+            rows = _joined(writer, rows, others)
+            old, seen = geometry_bounds(others.column("geometry"), "parcels")
+            bounds.append(old)
+            types |= seen
+        extent = np.concatenate(bounds)
         order = np.argsort(
             hilbert_distance(extent[:, ::2].mean(axis=1), extent[:, 1::2].mean(axis=1)), kind="stable"
         )
         parts = (rows.take(order[start : start + _TAKE]) for start in range(0, len(order), _TAKE))
         box = _total(extent)
         file = writer.write("parcels.parquet", parts, box, types, rows.schema)
-    return writer.finished([file], box, dimension)
+    return writer.finished([file], box, dimension, others is not None)
+
+
+def _joined(writer: PartitionWriter, rows: pa.Table, others: pa.Table | None) -> pa.Table:
+    """New rows and the kept ones; of another length of vectors they are refused when the table is finished."""
+    if others is None or (
+        writer.held is not None and others.schema.field("embedding") != rows.schema.field("embedding")
+    ):
+        return rows
+    return pa.concat_tables([rows, others.select(rows.column_names).cast(rows.schema)])
 
 
 def _by_parent(checked: EmbeddingBatch) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -77,8 +77,11 @@ class Transaction:
         sources: Sequence[str] = (),
         licence: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        merge: bool = False,
     ) -> None:
-        """Write the cells of one model, season and resolution; they replace those that the store has.
+        """Write the cells of one model, season and resolution.
+
+        They replace the table that the store has; with `merge` only the same cells, and its other cells stay.
 
         Batches may come in any order of cells and are consumed one at a time; memory holds one coarse H3 parent's
         rows (1,770 km²) while they are sorted.
@@ -90,7 +93,9 @@ class Transaction:
             resolution: H3 resolution of every cell.
             sources: where the observations come from (catalogue addresses, collections).
             licence: of the rows, an SPDX identifier or a sentence.
-            meta: any JSON values to find again in `TableInfo.meta`.
+            meta: any JSON values to find again in `TableInfo.meta`; they replace those of the table (see `held`).
+            merge: keep the table's other cells. Of cells at the edge of two areas the later write stands. Sources are
+                those of both; a season still growing is `as_of` the earlier day of both.
 
         Raises:
             SchemaError: rows that are not those of the table, a cell twice, or no rows.
@@ -98,7 +103,7 @@ class Transaction:
             ModelMismatchError: vectors of another length than the store's of the same model.
             StoreError: a name that cannot be used, or the same table twice in one transaction.
         """
-        writer = self._writer("cells", model_id, season, resolution, sources, licence, meta)
+        writer = self._writer("cells", model_id, season, resolution, sources, licence, meta, merge)
         self._add(write_cells(_stream(batches), writer))
 
     def put_parcels(
@@ -110,13 +115,23 @@ class Transaction:
         sources: Sequence[str] = (),
         licence: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        merge: bool = False,
     ) -> None:
-        """Write the parcels of one model and season; they replace those that the store has.
+        """Write the parcels of one model and season.
 
-        The store writes its own `bbox` column, rounded outwards. Arguments and errors as for `put_cells`.
+        They replace the table that the store has; with `merge` only the parcels of the same ids, and an id that the
+        table has in another place is refused. The store writes its own `bbox` column, rounded outwards. Arguments and
+        errors as for `put_cells`.
         """
-        writer = self._writer("parcels", model_id, season, None, sources, licence, meta)
+        writer = self._writer("parcels", model_id, season, None, sources, licence, meta, merge)
         self._add(write_parcels(_stream(batches), writer))
+
+    def held(
+        self, table: Table, model_id: str, season: Season, resolution: int | None = None
+    ) -> Partition | None:
+        """The table as it was before this transaction, with its `meta`; None where there was none."""
+        key = (table, model_id, season.name, resolution)
+        return next((p for p in self._base.partitions if p.key == key), None)
 
     def put_model(self, model_id: str, card: Mapping[str, object]) -> None:
         """Write a model's card: any JSON mapping."""
@@ -138,6 +153,7 @@ class Transaction:
         sources: Sequence[str],
         licence: str | None,
         meta: Mapping[str, Any] | None,
+        merge: bool,
     ) -> PartitionWriter:
         check_name(model_id, "model id")
         if season.start_month != self._start_month:
@@ -158,7 +174,16 @@ class Transaction:
             )
         self._fresh(folder)
         return PartitionWriter(
-            self._root, folder, table, model_id, season, resolution, tuple(sources), licence, noted
+            self._root,
+            folder,
+            table,
+            model_id,
+            season,
+            resolution,
+            tuple(sources),
+            licence,
+            noted,
+            self.held(table, model_id, season, resolution) if merge else None,
         )
 
     def _add(self, partition: Partition) -> None:

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
 
+import h3ronpy
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from surco.embedstore import Season, Store, TableInfo
+from surco.embedstore import Season, Store
 from surco.encoder.pool import SHARE
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import TileSums
 
-__all__ = ["EncodeReport", "MonthReport", "read_report", "run_meta"]
+Bbox = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
+
+__all__ = ["EncodeReport", "MonthReport", "notes_beside", "read_report", "run_note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +65,72 @@ class EncodeReport:
     already: bool
 
 
-def run_meta(
-    key: str, season: Season, scenes: Sequence[Scene], tiles: Iterable[TileSums], uneroded: int
+def run_note(
+    key: str,
+    name: str,
+    season: Season,
+    scenes: Sequence[Scene],
+    resolutions: Sequence[int],
+    bbox: Bbox,
+    tiles: Iterable[TileSums],
+    uneroded: int,
 ) -> dict[str, Any]:
-    """What is kept with each table of a run, as JSON: its key, what the season had, parcels that were not eroded."""
+    """What is kept of a run with each of its tables, as JSON: key, place, rows, and what the season had.
+
+    Args:
+        key: of the run.
+        name: of its catalogue.
+        season: of the run.
+        scenes: of the run.
+        resolutions: of its cells.
+        bbox: of its area.
+        tiles: of the run, read once.
+        uneroded: parcels that were too small to be eroded.
+    """
     pixels = seen = number = 0
     shares = np.zeros((2, 12))
+    cells: list[npt.NDArray[np.uint64]] = []
+    parcels: set[int] = set()
     for tile in tiles:
         number += 1
         pixels += tile.pixels
         seen += int(tile.cells.pixels.sum()) // SHARE
         shares += (tile.optical, tile.radar)
+        cells.append(np.asarray(tile.cells.key[tile.cells.pixels > 0], np.uint64))
+        parcels.update(tile.parcels.key[tile.parcels.pixels > 0].tolist())
     shares /= max(pixels, 1)
     months = []
     for (first, last), optical, radar in zip(season.months(), *shares.tolist(), strict=True):
         count = _count(scenes, first, min(last, season.last_day))
         months.append([first.isoformat(), last.isoformat(), *count, round(optical, 4), round(radar, 4)])
+    finest = np.unique(np.concatenate(cells)) if cells else np.zeros(0, np.uint64)
     return {
-        "run": key,
-        "tiles": number,
-        "pixels": pixels,
-        "pixels_seen": seen,
-        "parcels_uneroded": uneroded,
-        "months": months,
-    }
+        "run": key, "name": name, "bbox": list(bbox), "tiles": number, "pixels": pixels, "pixels_seen": seen,
+        "parcels_uneroded": uneroded, "months": months,
+        "cells": {str(level): _count_cells(finest, level) for level in resolutions}, "parcels": len(parcels),
+    }  # fmt: skip
+
+
+def notes_beside(meta: Mapping[str, Any], bbox: Bbox, reach: float) -> list[dict[str, Any]]:
+    """Notes of a table's earlier runs that a run over `bbox` leaves alone: those farther off than `reach` degrees.
+
+    The note of a run that shares ground with the new one goes: its rows are no longer all its own, so that it must
+    be encoded again where it is asked for again.
+    """
+    west, south, east, north = bbox
+    kept = []
+    for note in meta.get("runs", []):
+        left, bottom, right, top = note["bbox"]
+        apart = left > east + reach or right < west - reach or bottom > north + reach or top < south - reach
+        if apart:
+            kept.append(dict(note))
+    return kept
 
 
 def read_report(
     store: Store, key: str, model_id: str, season: Season, resolutions: Sequence[int], parcels: int | None
 ) -> EncodeReport | None:
-    """The report of a run whose tables are all in the store, else None.
+    """The report of a run whose rows are all in the store, else None.
 
     Args:
         store: to look in.
@@ -99,22 +141,33 @@ def read_report(
         parcels: how many were given; None for none.
     """
     held = {
-        (table.table, table.resolution): table
+        (table.table, table.resolution): note
         for table in store.tables()
-        if (table.model_id, table.season) == (model_id, season.name) and table.meta.get("run") == key
+        if (table.model_id, table.season) == (model_id, season.name)
+        for note in table.meta.get("runs", [])
+        if note["run"] == key
     }
     wanted: list[tuple[str, int | None]] = [("cells", resolution) for resolution in resolutions]
     if parcels is not None:
         wanted.append(("parcels", None))
     if not all(name in held for name in wanted):
         return None
-    rows = held["parcels", None].rows if parcels is not None else None
-    cells = {resolution: held["cells", resolution].rows for resolution in resolutions}
-    return _report(held["cells", resolutions[0]], cells, rows, (parcels or 0) - (rows or 0))
+    note = held[wanted[0]]
+    rows = note["parcels"] if parcels is not None else None
+    cells = {level: note["cells"][str(level)] for level in resolutions}
+    return _report(note, cells, rows, (parcels or 0) - (rows or 0))
 
 
-def _report(table: TableInfo, cells: Mapping[int, int], parcels: int | None, unseen: int) -> EncodeReport:
-    meta = table.meta
+def _count_cells(finest: npt.NDArray[np.uint64], level: int) -> int:
+    """Parents at a level of cells that differ."""
+    if not len(finest):
+        return 0
+    return len(np.unique(np.asarray(pa.array(h3ronpy.change_resolution(pa.array(finest), level)))))
+
+
+def _report(
+    meta: Mapping[str, Any], cells: Mapping[int, int], parcels: int | None, unseen: int
+) -> EncodeReport:
     months = tuple(
         MonthReport(date.fromisoformat(first), date.fromisoformat(last), *rest)
         for first, last, *rest in meta["months"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import h3
 import pyarrow as pa
 import shapely
 
 from surco.embedstore import Season, Store
-from surco.encoder.area import read_area
+from surco.embedstore.manifest import Partition
+from surco.encoder.area import project, read_area
 from surco.encoder.catalog import read_scenes
 from surco.encoder.composite import Composite, compose
 from surco.encoder.encode_tile import encode_tile
@@ -21,7 +25,7 @@ from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcel
 from surco.encoder.pool import Sums, coarser, merge
 from surco.encoder.protocol import Encoder
 from surco.encoder.rasters import raster_settings
-from surco.encoder.report import EncodeReport, read_report, run_meta
+from surco.encoder.report import EncodeReport, notes_beside, read_report, run_note
 from surco.encoder.runkey import run_key
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import Staging, TileSums, merged_cells
@@ -65,6 +69,9 @@ def encode_store(
     progress: Progress | None = None,
 ) -> EncodeReport:
     """Turn a season of scenes into a store's cells and parcels.
+
+    A store that has the season of another area keeps it: cells, and parcels by id, replace their like, all others stay.
+    Where an area is encoded again from other scenes, what these do not see stays as it was too.
 
     Nothing is visible in the store before everything is done, in one transaction. A run that was stopped, whatever
     stopped it, goes on behind its last finished tile when it is started again; one that is already in the store
@@ -182,8 +189,11 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
     """Merge the tiles and write all tables in one transaction."""
     uneroded = 0 if plan.index is None else plan.index.uneroded(plan.grid.area)
     tiles = (staging.load(window) for window in plan.windows)
-    meta = run_meta(plan.key, plan.season, plan.scenes, tiles, uneroded)
-    if not meta["pixels_seen"]:
+    box = project(plan.grid.area, plan.grid.crs, "OGC:CRS84").bounds
+    note = run_note(
+        plan.key, _sources(plan)[0], plan.season, plan.scenes, plan.resolutions, box, tiles, uneroded
+    )
+    if not note["pixels_seen"]:
         raise CatalogError(
             f"Expected at least one clear observation in {plan.season}; got {len(plan.scenes)} scenes without "
             "a usable pixel in the area. Choose another season or area."
@@ -195,12 +205,31 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
             transaction.put_model(model_id, card)
         for level in plan.resolutions:
             batches = _cell_rows(plan, staging, level)
+            meta = _with_earlier(note, transaction.held("cells", model_id, season, level), level)
             transaction.put_cells(
-                batches, model_id=model_id, season=season, resolution=level, sources=sources, meta=meta
+                batches,
+                model_id=model_id,
+                season=season,
+                resolution=level,
+                sources=sources,
+                meta=meta,
+                merge=True,
             )
         if plan.parcels is not None:
             batches = parcel_batches(_parcel_sums(plan, staging), plan.parcels)
-            transaction.put_parcels(batches, model_id=model_id, season=season, sources=sources, meta=meta)
+            meta = _with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST)
+            transaction.put_parcels(
+                batches, model_id=model_id, season=season, sources=sources, meta=meta, merge=True
+            )
+
+
+def _with_earlier(note: dict[str, Any], held: Partition | None, level: int) -> dict[str, Any]:
+    """This run's note and those of earlier runs that share no cell of a level, or parcel, with it."""
+    if held is None:
+        return {"runs": [note]}
+    metres = 2.0 * float(h3.average_hexagon_edge_length(level, unit="m"))
+    reach = metres / (111_000.0 * max(math.cos(math.radians(note["bbox"][1])), 0.1))
+    return {"runs": [*notes_beside(held.meta, tuple(note["bbox"]), reach), note]}
 
 
 def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:
