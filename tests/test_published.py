@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 import shutil
 from pathlib import Path
 
@@ -19,9 +17,7 @@ from surco.embedstore import Season, Store, nearest
 from surco.encoder import MODELS, Encoder, embed_samples, encode_store, load_encoder, read_samples
 from surco.encoder.channels import CHANNELS, INDEX
 from surco.encoder.errors import ModelError
-from surco.encoder.published.months import to_months
 from surco.encoder.published.presto_model import PrestoNetwork
-from surco.encoder.published.transformer import kept_mean, pack
 from surco.encoder.published.weights import ENVIRONMENT, load_strictly, read_tensors
 
 PUBLISHED = ("presto", "galileo-nano")
@@ -160,37 +156,6 @@ def test_place_month_and_terrain_matter(name: str) -> None:
         assert np.abs(changed - plain).max() > 1e-4
 
 
-def test_months_average_their_dates() -> None:
-    """Dates of one month are averaged, radar in linear power, precipitation summed; months are real ones."""
-    values = np.zeros((1, 3, len(CHANNELS)), np.float32)
-    valid = np.zeros(values.shape, np.bool_)
-    valid[0, :, INDEX["red"]] = [True, True, False]
-    values[0, :, INDEX["red"]] = [0.1, 0.3, 0.9]
-    valid[0, :2, [INDEX["vv"], INDEX["precipitation"]]] = True
-    values[0, :2, INDEX["vv"]] = [-10.0, -20.0]
-    values[0, :2, INDEX["precipitation"]] = [30.0, 12.0]
-    dates = np.array(["2024-12-20", "2024-12-03", "2025-02-01"], "datetime64[D]")
-    monthly = to_months(values, valid, dates, 24)
-    assert monthly.month.tolist() == [[11, 0, 1]]
-    assert monthly.valid[0, :, INDEX["red"]].tolist() == [True, False, False]
-    assert monthly.values[0, 0, INDEX["red"]] == pytest.approx(0.2)
-    assert monthly.values[0, 0, INDEX["vv"]] == pytest.approx(10 * np.log10(0.055))
-    assert monthly.values[0, 0, INDEX["precipitation"]] == pytest.approx(42)
-
-
-def test_packing_keeps_exactly_what_is_kept() -> None:
-    """Kept tokens stay in order, the rest is cut or marked, and the mean runs over the kept alone."""
-    tokens = torch.arange(8.0).reshape(2, 4, 1)
-    keep = torch.tensor([[True, False, True, True], [False, True, False, False]])
-    packed, kept = pack(tokens, keep)
-    assert packed[0].flatten().tolist() == [0, 2, 3]
-    assert packed[1, 0].item() == 5
-    assert kept is not None
-    assert kept.sum(dim=1).tolist() == [3, 1]
-    assert kept_mean(packed, kept).flatten().tolist() == pytest.approx([5 / 3, 5])
-    assert pack(tokens, torch.ones(2, 4, dtype=torch.bool))[1] is None
-
-
 def test_refuses_a_series_over_24_months() -> None:
     """A series longer than the position table is an error that names the row."""
     values, valid, dates, lonlat, static = series(2, 25)
@@ -218,26 +183,6 @@ def test_says_where_weights_are_looked_for(
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
     with pytest.raises(ModelError, match=f"got no folder {tmp_path}"):
         load_encoder(name)
-
-
-class Malicious:
-    """Unpickles by running a command."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch stolen",)
-
-
-def test_never_runs_what_a_weights_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that holds code instead of tensors is refused, and its code does not run."""
-    monkeypatch.chdir(tmp_path)
-    torch.save({"encoder": Malicious()}, tmp_path / "torch.pt")
-    (tmp_path / "bare.pt").write_bytes(pickle.dumps(Malicious(), protocol=2))
-    (tmp_path / "short.pt").write_bytes(b"PK\x03\x04")
-    torch.save([torch.zeros(2)], tmp_path / "list.pt")
-    for file in ("torch.pt", "bare.pt", "short.pt", "list.pt", "absent.pt"):
-        with pytest.raises(ModelError, match="Expected a PyTorch state dict"):
-            read_tensors(tmp_path / file)
-    assert not (tmp_path / "stolen").exists()
 
 
 def test_loads_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
