@@ -47,10 +47,10 @@ def test_fit_and_predict(shots: int) -> None:
         [
             "CropTypeAdapter",
             milliseconds(fitted),
-            "1.00 x",
+            ratio(1, 1),
             milliseconds(predicted),
             rate(ROWS, predicted),
-            "1.00 x",
+            ratio(1, 1),
         ],
         [
             "logistic regression",

@@ -73,7 +73,7 @@ def test_shares_of_pixels() -> None:
     )
     compare_shares(found, answers, labels.ravel())
     rows = [
-        ["surco, exact shares", milliseconds(ours), rate(PARCELS, ours), "1.00 x"],
+        ["surco, exact shares", milliseconds(ours), rate(PARCELS, ours), ratio(1, 1)],
         ["exactextract, exact shares", milliseconds(theirs), rate(PARCELS, theirs), ratio(theirs, ours)],
         [
             "rasterize, pixel centres only",
@@ -132,7 +132,7 @@ def test_pooling_of_parcels() -> None:
     expected = np.array([[answer[f"b{i}_mean"] for i in range(VALUES)] for answer in answers])
     np.testing.assert_allclose(mean, expected, atol=1e-4)
     rows = [
-        ["surco: and NDVI of 12 months, counts", milliseconds(ours), rate(SIDE**2, ours), "1.00 x"],
+        ["surco: and NDVI of 12 months, counts", milliseconds(ours), rate(SIDE**2, ours), ratio(1, 1)],
         ["exactextract", milliseconds(theirs), rate(SIDE**2, theirs), ratio(theirs, ours)],
         [
             "rasterize and a sparse product",

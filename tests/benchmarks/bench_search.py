@@ -56,7 +56,7 @@ def test_nearest(store: Store) -> None:
         f"The {K} most similar of {ROWS:,} cells, 64 values, one thread, files in the system's cache",
         ["", "time", "as fast as ours"],
         [
-            ["embedstore.nearest, from the files", milliseconds(ours), "1.00 x"],
+            ["embedstore.nearest, from the files", milliseconds(ours), ratio(1, 1)],
             ["DuckDB SQL, from the files", milliseconds(queried), ratio(queried, ours)],
             ["FAISS IndexFlatIP, search in memory", milliseconds(flat), ratio(flat, ours)],
             ["… with loading the table first", milliseconds(flat + load), ratio(flat + load, ours)],

@@ -44,4 +44,4 @@ def milliseconds(seconds: float) -> str:
 
 def ratio(seconds: float, peer: float) -> str:
     """How many times as fast as a peer."""
-    return f"{peer / seconds:.2f} x"
+    return f"{peer / seconds:#.3g} x"
