@@ -1,30 +1,41 @@
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
-from surco.api.demo import run_demo
+from surco.api.demo import VALLEYS, run_demo
 from surco.embedstore import Store
 
-SMALL = (1400.0, 1400.0)
+SMALL = (1300.0, 1300.0)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small valley, walked once."""
-    folder = tmp_path_factory.mktemp("demo") / "valley"
+    """Three small valleys, walked once."""
+    folder = tmp_path_factory.mktemp("demo") / "valleys"
     result = run_demo(folder, SMALL)
-    assert result.scores.accuracy.value > result.baselines["majority class"].accuracy.value + 0.2
+    assert set(result.valleys) == {valley.name for valley in VALLEYS}
+    for valley in result.valleys.values():
+        floor = valley.baselines["majority class"].accuracy.value
+        assert valley.scores.accuracy.value > floor + 0.15
     return folder
 
 
 def test_demo_leaves_all_it_promises(folder: Path) -> None:
     """Scenes, store, labels and the map in three formats are there, and the store is in one piece."""
-    assert {"scenes", "store", "labels.geojson", "map.parquet", "map.geojson", "map.tif"} <= {
-        path.name for path in folder.iterdir()
-    }
+    assert {
+        "scenes",
+        "store",
+        "labels.geojson",
+        "map.parquet",
+        "map.geojson",
+        "map-elqui.tif",
+        "map-maule.tif",
+        "map-cautin.tif",
+    } <= {path.name for path in folder.iterdir()}
     store = Store.open(folder / "store")
     assert store.adapters() == ["crops"]
     assert {(t.table, t.resolution) for t in store.tables()} == {
@@ -37,11 +48,26 @@ def test_demo_leaves_all_it_promises(folder: Path) -> None:
     )
 
 
-def test_demo_again_is_done_in_seconds(folder: Path) -> None:
+def test_demo_again_is_done_in_seconds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second run encodes nothing, leaves the tables as they are, and comes to the same scores."""
     files = {f for table in Store.open(folder / "store").tables() for f in table.files}
     began = time.monotonic()
     again = run_demo(folder, SMALL)
+    assert capsys.readouterr().err.count("already holds this season") == len(VALLEYS)
     assert time.monotonic() - began < 15
     assert {f for table in Store.open(folder / "store").tables() for f in table.files} == files
-    assert again.scores.accuracy.value > again.baselines["majority class"].accuracy.value
+    assert all(v.scores.n > 10 for v in again.valleys.values())
+
+
+def test_valleys_lie_in_their_climates(folder: Path) -> None:
+    """One table holds parcels of the north, the centre and the south, each in its UTM zone and climate."""
+    parcels = Store.open(folder / "store").read("parcels")
+    south = parcels["bbox"].combine_chunks().field("ymin").to_numpy()
+    names = [name.split("-")[0] for name in parcels["id"].to_pylist()]
+    for valley, climate, epsg in zip(
+        VALLEYS, ("north", "central", "south"), (32719, 32719, 32718), strict=True
+    ):
+        truth = json.loads((folder / "scenes" / valley.name / "truth.json").read_text(encoding="utf-8"))
+        assert (truth["arguments"]["climate"], truth["epsg"]) == (climate, epsg)
+        mine = south[[name == valley.name for name in names]]
+        assert len(mine) > 20 and abs(mine - valley.center[1]).max() < 0.02

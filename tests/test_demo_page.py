@@ -38,5 +38,9 @@ def test_the_demos_page_answers_a_click(tmp_path: Path) -> None:
         assert {"Maize", "Rice", "Cherry"} <= set(names)
         assert chosen(page) in names
         assert page.locator("#place .alike li").count() == 8
+        page.select_option("#ground", label="Cautin")
+        page.wait_for_timeout(1500)
+        assert chosen(page) in names
+        assert "W" in page.locator("#place").inner_text()
         assert faults == []
         browser.close()

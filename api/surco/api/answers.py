@@ -61,6 +61,7 @@ class Answers:
             "start_month": store.start_month,
             "max_cells": self._settings.max_places,
             "bbox": [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()],
+            "grounds": _grounds(tables),
             "seasons": [_season_facts(store, name) for name in store.seasons()],
             "models": store.models(),
             "adapters": [self._adapter_facts(store, name) for name in store.adapters()],
@@ -232,6 +233,13 @@ def _known(what: str, name: str | None, there: Sequence[str], *, last: bool = Fa
             f"Expected {what} {' or '.join(there) or '(there is none yet)'}, got {name!r}. Name one that is there."
         )
     return name
+
+
+def _grounds(tables: Sequence[TableInfo]) -> list[dict[str, Any]]:
+    """Areas that the store was filled with one after another, by the name of their scenes; none where it was one."""
+    notes = [note for table in tables for note in table.meta.get("runs", [])]
+    found = {note["name"]: note["bbox"] for note in notes if "name" in note}
+    return [{"name": name, "bbox": bbox} for name, bbox in found.items()] if len(found) > 1 else []
 
 
 def _season_facts(store: Store, name: str) -> dict[str, Any]:

@@ -293,12 +293,12 @@ def simulate(aoi: str, season: str, out: Path, climate: str | None, seed: int) -
 @click.option("--serve/--no-serve", default=True, show_default=True, help="Open the viewer at the end.")
 @PORT
 def demo(folder: Path, serve: bool, port: int) -> None:
-    """A synthetic valley of central Chile, from scenes to crop map, without network."""
+    """Synthetic valleys of three climates of Chile, from scenes to one crop map, without network."""
     from surco.api.demo import run_demo
 
     result = run_demo(folder)
     if serve:
-        serve_store(Settings(result.store, "crops", area="Synthetic valley", port=port))
+        serve_store(Settings(result.store, "crops", area="Synthetic valleys", port=port))
 
 
 if __name__ == "__main__":

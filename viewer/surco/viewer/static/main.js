@@ -13,6 +13,7 @@ const facts = JSON.parse($("facts").textContent);
 const get = (path, query) => ask(facts.api, path, query);
 const state = readState();
 const asked = state.at;
+let ground = 0; // which of the store's areas is framed, where it has several apart from each other
 const now = { overview: null, places: null, areas: null, alike: null, place: null, values: null, outlines: null, stamp: 0, turn: 0 };
 let map = null;
 const UNSEEN = [160, 160, 160];
@@ -57,6 +58,9 @@ function fillChoices() {
   const { cells, parcels } = seasonNow();
   const options = (items, chosen) => items.map(([value, text]) => make("option", value === chosen ? { value, selected: "" } : { value }, text));
   $("season").replaceChildren(...options(seasons.map((s) => [s.name, s.name]), state.season));
+  const grounds = now.overview.grounds;
+  $("ground").replaceChildren(...options(grounds.map(({ name }, i) => [String(i), name[0].toUpperCase() + name.slice(1)]), String(ground)));
+  $("ground-field").hidden = grounds.length < 2;
   $("adapter").replaceChildren(...options(adapters.map((a) => [a.name, a.name]), state.adapter));
   $("adapter-field").hidden = adapters.length === 0;
   $("resolution").replaceChildren(...options(cells.map((c) => [String(c.resolution), say("hexagon-of", hectares(c.cell_ha))]), state.res));
@@ -234,7 +238,7 @@ function margins() {
 }
 
 function frame(milliseconds) {
-  map.fit(now.overview.bbox, margins(), milliseconds);
+  map.fit(now.overview.grounds[ground]?.bbox ?? now.overview.bbox, margins(), milliseconds);
   drawScale();
 }
 
@@ -272,6 +276,10 @@ function notice(title, text) {
 }
 
 function wire() {
+  $("ground").addEventListener("change", (e) => {
+    ground = Number(e.target.value);
+    frame(700);
+  });
   $("season").addEventListener("change", (e) => change({ season: e.target.value }, "load"));
   $("adapter").addEventListener("change", (e) => change({ adapter: e.target.value, only: null }, "load"));
   $("resolution").addEventListener("change", (e) => change({ res: e.target.value, id: null }, "load"));
