@@ -131,11 +131,23 @@ def test_episode_needs_a_task(rare: int) -> None:
     generator = torch.Generator().manual_seed(0)
     vectors = torch.nn.functional.normalize(torch.randn(30, 64, generator=generator), dim=1)
     head = EpisodeHead()
-    assert head(vectors, torch.arange(30) // 15, generator) is None
-    assert head(vectors, torch.where(torch.arange(30) < rare, 1, -1), generator) is None
-    loss = head(vectors, torch.arange(30) // 6, generator)
+    here = torch.zeros(30, dtype=torch.long)
+    assert head(vectors, torch.arange(30) // 15, here, generator) is None
+    assert head(vectors, torch.where(torch.arange(30) < rare, 1, -1), here, generator) is None
+    assert head(vectors, torch.arange(30) // 6, torch.arange(30) % 15, generator) is None
+    loss = head(vectors, torch.arange(30) // 6, here, generator)
     assert loss is not None
     assert torch.isfinite(loss)
+
+
+def test_zones_are_drawn_whole() -> None:
+    """A set of zones gives batches of a few whole zones."""
+    data = two_classes(120)
+    zones = replace(data, zone=np.arange(120) // 20)
+    batch = zones.draw(40, np.random.default_rng(0))
+    names, sizes = np.unique(batch.zone.numpy(), return_counts=True)
+    assert len(names) == 2
+    assert sizes.tolist() == [20, 20]
 
 
 def test_rare_classes_count_as_none() -> None:

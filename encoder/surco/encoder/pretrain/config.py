@@ -11,24 +11,27 @@ __all__ = ["PretrainConfig"]
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """A training run. Weights of objectives are factors in the summed loss; 0 leaves an objective out.
+    """A training run.
 
+    Weights of objectives are factors in the summed loss; 0 leaves an objective out. `hidden` is the share of tokens
+    that the poor view lacks, `thinned` the share of series whose rich view is cut to the channels of another archive;
     `prefixes` are the lengths at which the supervised objectives also read the vector (Matryoshka).
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     seed: int = 0
-    steps: int = 3000
-    batch: int = 192
+    steps: int = 2400
+    batch: int = 384
     learning_rate: float = 2e-3
     warmup: int = 150
     weight_decay: float = 0.05
     hidden: float = 0.75
-    reconstruct: float = 3.0
-    agree: float = 0.3
-    classify: float = 0.2
-    episode: float = 0.2
-    spread: float = 0.3
-    uniform: float = 0.3
+    thinned: float = 0.35
+    reconstruct: float = 1.0
+    agree: float = 0.1
+    classify: float = 0.3
+    episode: float = 0.4
+    spread: float = 0.0
+    uniform: float = 0.1
     label_smoothing: float = 0.1
     prefixes: tuple[int, ...] = (16, 32, 64)

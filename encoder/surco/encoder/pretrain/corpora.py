@@ -62,5 +62,17 @@ def simulated_corpora(series: int, seed: int) -> list[Dataset]:
     for number, climate in enumerate(("north", "central", "south", None)):
         s = simulate_series(series, seed=seed + 1000 + number, climate=climate)
         name = f"simulated_{climate or 'all'}"
-        found.append(from_samples(name, s.values, s.valid, s.dates, s.lonlat, s.static, s.label.tolist()))
+        found.append(
+            from_samples(
+                name,
+                s.values,
+                s.valid,
+                s.dates,
+                s.lonlat,
+                s.static,
+                s.label.tolist(),
+                weight=1.75,
+                zone=s.zone,
+            )
+        )
     return found

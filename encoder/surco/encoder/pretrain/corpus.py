@@ -19,7 +19,7 @@ NO_CLASS = ("", "Unknown", "unknown")
 
 @dataclass(frozen=True)
 class Batch:
-    """B series of one set: values, valid (B, T, C), days (B, T), lonlat, static (B, 2), label (B,), -1 unlabelled."""
+    """B series of one set: values, valid (B, T, C), days (B, T), lonlat, static (B, 2), label (-1 none), zone (B,)."""
 
     values: Tensor
     valid: Tensor
@@ -27,11 +27,16 @@ class Batch:
     lonlat: Tensor
     static: Tensor
     label: Tensor
+    zone: Tensor
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One set of series with one legend. `weight` is its share of the batches, before normalising over all sets."""
+    """One set of series with one legend.
+
+    `weight` is its share of the batches, before normalising over all sets. `zone` numbers places and years that are
+    worlds of their own: a batch is a few whole zones then.
+    """
 
     name: str
     values: Floats
@@ -42,14 +47,28 @@ class Dataset:
     label: np.ndarray
     classes: tuple[str, ...]
     weight: float = 1.0
+    zone: np.ndarray | None = None
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Draw n rows, rare classes more often than they occur (probability of a class ~ square root of its size)."""
+        """Draw about n rows: whole zones, or rows with rare classes oftener (probability ~ root of a class's size)."""
+        if self.zone is not None:
+            return self._batch(_whole_zones(self.zone, n, rng))
         size = np.bincount(self.label + 1, minlength=len(self.classes) + 1).astype(float)
         p = 1.0 / np.sqrt(size[self.label + 1])
         rows = rng.choice(len(self.label), size=min(n, len(self.label)), replace=False, p=p / p.sum())
-        arrays = (self.values, self.valid, self.days, self.lonlat, self.static, self.label)
+        return self._batch(rows)
+
+    def _batch(self, rows: np.ndarray) -> Batch:
+        zone = np.zeros(len(self.label), np.int64) if self.zone is None else self.zone
+        arrays = (self.values, self.valid, self.days, self.lonlat, self.static, self.label, zone)
         return Batch(*(torch.from_numpy(a[rows]) for a in arrays))
+
+
+def _whole_zones(zone: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of so many random zones that they are about n."""
+    names, sizes = np.unique(zone, return_counts=True)
+    count = min(len(names), max(1, round(n / float(sizes.mean()))))
+    return np.flatnonzero(np.isin(zone, rng.choice(names, count, replace=False)))
 
 
 def from_samples(
@@ -62,6 +81,7 @@ def from_samples(
     label: Sequence[str],
     *,
     weight: float = 1.0,
+    zone: np.ndarray | None = None,
     least: int = 4,
 ) -> Dataset:
     """A set from the arrays of `SampleSeries` or of the simulator; classes of fewer than `least` rows count as none."""
@@ -81,4 +101,5 @@ def from_samples(
         rows[seen],
         classes,
         weight,
+        None if zone is None else zone[seen].astype(np.int64),
     )

@@ -136,7 +136,7 @@ def _terms(
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     seen = disturb(batch, generator)
-    rich = thin_channels(seen.valid, generator, 0.4)
+    rich = thin_channels(seen.valid, generator, config.thinned)
     poor = hide(seen.valid, generator, config.hidden)
     full = learner.encoder(seen.values, rich, seen.days, seen.lonlat, seen.static)
     part = learner.encoder(seen.values, poor, seen.days, seen.lonlat, seen.static)
@@ -144,8 +144,8 @@ def _terms(
     terms = {
         "reconstruct": config.reconstruct
         * (
-            0.5 * reconstruction(learner.decoder, full, seen, rich)
-            + 0.5 * reconstruction(learner.decoder, part, seen, poor)
+            0.7 * reconstruction(learner.decoder, full, batch, rich)
+            + 0.3 * reconstruction(learner.decoder, part, batch, poor)
         ),
         "agree": config.agree * (1.0 - F.cosine_similarity(part, full.detach()).mean()),
         "spread": config.spread * variance,
@@ -157,7 +157,10 @@ def _terms(
         terms["classify"] = config.classify * _classification(
             config, learner.heads[_key(dataset)], short, batch.label
         )
-    if config.episode and (episode := learner.episode(short[0], batch.label, generator)) is not None:
+    if (
+        config.episode
+        and (episode := learner.episode(short[0], batch.label, batch.zone, generator)) is not None
+    ):
         terms["episode"] = config.episode * episode
     return terms
 

@@ -6,21 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surco.encoder.model import SeriesDecoder, add_indices
+from surco.encoder.model import SeriesDecoder, add_indices, season_grid
 from surco.encoder.pretrain.corpus import Batch
 
 __all__ = ["EpisodeHead", "reconstruction", "spread_terms"]
 
 
 def reconstruction(decoder: SeriesDecoder, vectors: Tensor, batch: Batch, shown: Tensor) -> Tensor:
-    """Masked reconstruction from the pooled vector: smooth L1 over all measured values; shown ones count 0.3.
+    """Masked reconstruction from the pooled vector: smooth L1 over the season's measured bins; shown ones count 0.3.
 
-    `shown` (B, T, C) is what the encoder saw of `batch`.
+    The target is the undisturbed `batch`; `shown` (B, T, C) is which of its values the encoder saw.
     """
-    target, measured = add_indices(batch.values, batch.valid, decoder.config)
-    _, seen = add_indices(batch.values, shown, decoder.config)
+    config = decoder.config
+    target, measured = season_grid(
+        *add_indices(batch.values, batch.valid, config), batch.days, batch.lonlat, config
+    )
+    _, seen = season_grid(*add_indices(batch.values, shown, config), batch.days, batch.lonlat, config)
     weight = measured.to(target.dtype) * torch.where(seen, 0.3, 1.0)
-    error = F.smooth_l1_loss(decoder(vectors, batch.days, batch.lonlat), target, reduction="none")
+    error = F.smooth_l1_loss(decoder(vectors), target, reduction="none")
     return (error * weight).sum() / weight.sum().clamp_min(1.0)
 
 
@@ -44,8 +47,20 @@ class EpisodeHead(nn.Module):
         self.log_ridge = nn.Parameter(torch.tensor(0.0))
         self.log_scale = nn.Parameter(torch.tensor(2.0))
 
-    def forward(self, vectors: Tensor, label: Tensor, generator: torch.Generator) -> Tensor | None:
-        """Cross-entropy of the rows not in the support, for one random task; None where the batch holds no task."""
+    def forward(
+        self, vectors: Tensor, label: Tensor, zone: Tensor, generator: torch.Generator
+    ) -> Tensor | None:
+        """Mean cross-entropy of one random task in each zone (B,) of the batch; None where it holds no task.
+
+        A task is rows of one zone: classes of different zones and years are different tasks.
+        """
+        rows = [torch.nonzero(zone == z)[:, 0] for z in torch.unique(zone)]
+        losses = [self._task(vectors[r], label[r], generator) for r in rows]
+        found = [loss for loss in losses if loss is not None]
+        return torch.stack(found).mean() if found else None
+
+    def _task(self, vectors: Tensor, label: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Cross-entropy of the rows not in the support; None where fewer than three classes have three rows."""
         classes, counts = torch.unique(label[label >= 0], return_counts=True)
         classes = classes[counts >= 3]
         if len(classes) < 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -37,7 +38,8 @@ def disturb(batch: Batch, generator: torch.Generator) -> Batch:
         values[..., radar] + 0.8 * normal(n, 1, len(radar)) + 0.4 * normal(n, values.shape[1], len(radar))
     )
     days = batch.days + (8.0 * normal(n, 1)).clamp(-21, 21).round()
-    return Batch(values, batch.valid, days, batch.lonlat, _drop_static(batch.static, generator), batch.label)
+    static = _drop_static(batch.static, generator)
+    return replace(batch, values=values, days=days, static=static)
 
 
 def _drop_static(static: Tensor, generator: torch.Generator) -> Tensor:
