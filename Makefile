@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-demo: $(VENV)/.installed  ## Simulate a valley, encode it, map its crops with five labels a class, open the viewer
+demo: $(VENV)/.installed  ## Simulate three valleys, encode them, map their crops with five labels a class, serve the viewer
 	$(BIN)/surco demo --dir demo $(DEMO)
 
 test: lint  ## Everything CI checks

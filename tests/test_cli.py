@@ -141,6 +141,8 @@ def test_unusable_scenes_are_named_and_leave_nothing(tmp_path: Path) -> None:
         (["--season", SEASON, "--res", "3"], "resolution"),
         (["--season", SEASON, "--aoi", "1,2,3"], "four numbers"),
         (["--season", SEASON, "--model", "nosuch"], "nosuch"),
+        (["--season", SEASON, "--model", "presto"], "SURCO_WEIGHTS"),
+        (["--season", SEASON, "--erode", "-3"], "-3"),
         (["--season", SEASON, "--parcels", "nosuch.geojson"], "nosuch.geojson"),
     ],
 )
@@ -189,7 +191,7 @@ def test_adapter_of_another_model_is_refused(encoded: Path, tmp_path: Path) -> N
     with Store.open(store).transaction() as transaction:
         transaction.put_adapter("crops", {p.name: p.read_bytes() for p in source.iterdir()})
     said = refused("map", store, "--adapter", "crops", "--out", tmp_path / "map.parquet")
-    assert "surco-nano-1" in said
+    assert Store.open(encoded).models()[0] in said
     assert "band-mean-1" in said
     assert not (tmp_path / "map.parquet").exists()
 
@@ -295,3 +297,22 @@ def test_pretrain_writes_a_model_that_embeds(tmp_path: Path) -> None:
 def test_unusable_pretraining_is_named(words: list[str], message: str, tmp_path: Path) -> None:
     """A weights file of another kind and a table that is not there are named before anything is trained."""
     assert message in refused("pretrain", "--samples", tmp_path, "--name", "m", *words)
+
+
+def test_embed_takes_a_stated_scale_and_names_what_it_does_not_read(tmp_path: Path) -> None:
+    """Ten-thousandths are refused by column, taken with their scale stated, and an unread column is noted."""
+    table = (
+        pq.read_table(shared("samples/corsica_2022.parquet"))
+        .slice(0, 20)
+        .select(["sample_id", "dates", "red", "nir"])
+    )
+    scaled = table
+    for name in ("red", "nir"):
+        values = [[None if v is None else 10_000 * v for v in row] for row in table[name].to_pylist()]
+        scaled = scaled.set_column(scaled.column_names.index(name), name, [values])
+    pq.write_table(scaled.append_column("soil", [[[1.0] * 12] * 20]), tmp_path / "s.parquet")
+    words = ["embed", tmp_path / "s.parquet", "--out", tmp_path / "e.parquet", "--model", "band-mean"]
+    assert "red" in refused(*words)
+    done = surco(*words, "--reflectance-scale", "0.0001")
+    assert done.exit_code == 0
+    assert "soil" in done.output

@@ -7,6 +7,7 @@ its traceback.
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from surco.api.progress import console, progress_bar
 from surco.api.serving import serve_store
 from surco.api.settings import Settings
 from surco.embedstore import EmbedstoreError, Store, run_sql
-from surco.encoder import EncoderError
+from surco.encoder import EncoderError, SamplesWarning
 from surco.viewer import ViewerError
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ ROOM_ERRORS = (AdapterError, ApiError, EmbedstoreError, EncoderError, ViewerErro
 STORE = click.argument("store", type=click.Path(path_type=Path))
 SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
 MODEL = click.option(
-    "--model", default="surco-nano", show_default=True, help="Encoder: a name, or a .safetensors file."
+    "--model",
+    default="surco-nano",
+    show_default=True,
+    help="Encoder: surco-nano, presto, galileo-nano, rslearn:NAME, band-mean, or a .safetensors file.",
 )
 PORT = click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
 UNIT = click.option(
@@ -81,13 +85,27 @@ def main() -> None:
     "--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file. All scenes if left out."
 )
 @MODEL
+@click.option(
+    "--erode",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0.0),
+    help="Metres by which parcels are shrunk before pooling.",
+)
 def encode(
-    catalog: str, season: str, store_path: Path, parcels: Path | None, res: str, aoi: str | None, model: str
+    catalog: str,
+    season: str,
+    store_path: Path,
+    parcels: Path | None,
+    res: str,
+    aoi: str | None,
+    model: str,
+    erode: float,
 ) -> None:
     """Encode the scenes of a season into the cells and parcels of a store."""
     from surco.api.encoding import EncodeRequest, describe_report, encode_into
 
-    request = EncodeRequest(catalog, season, store_path, parcels, res, aoi, model)
+    request = EncodeRequest(catalog, season, store_path, parcels, res, aoi, model, erode)
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
     click.echo(describe_report(done, store_path))
@@ -97,12 +115,23 @@ def encode(
 @click.argument("samples", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
 @MODEL
-def embed(samples: Path, out: Path, model: str) -> None:
+@click.option(
+    "--reflectance-scale",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="What reflectances are multiplied by to lie between 0 and 1: 0.0001 for ten-thousandths.",
+)
+def embed(samples: Path, out: Path, model: str, reflectance_scale: float) -> None:
     """Embed a table of labelled series (docs/samples.md)."""
     from surco.encoder import embed_samples, load_encoder
 
-    with progress_bar("embed") as report:
-        done = embed_samples(samples, out, load_encoder(model), progress=report)
+    with warnings.catch_warnings(record=True) as notes, progress_bar("embed") as report:
+        warnings.simplefilter("always", SamplesWarning)
+        encoder = load_encoder(model)
+        done = embed_samples(samples, out, encoder, reflectance_scale=reflectance_scale, progress=report)
+    for text in dict.fromkeys(str(note.message) for note in notes):
+        console().print(f"[yellow]Note:[/] {_plain(text)}", highlight=False)
     note = f", {done.without_value} without any valid value (null)" if done.without_value else ""
     click.echo(f"{done.rows} rows{note} from {', '.join(done.channels)} -> {out}")
 

@@ -26,6 +26,7 @@ class EncodeRequest:
     resolutions: str = "9,11"
     aoi: str | None = None
     model: str = "surco-nano"
+    erode: float = 0.0
 
 
 def encode_into(
@@ -55,6 +56,7 @@ def encode_into(
             parcels=request.parcels,
             resolutions=resolutions,
             aoi=aoi,
+            erode=request.erode,
             progress=progress,
         )
     except (EncoderError, EmbedstoreError):
@@ -94,6 +96,8 @@ def describe_report(report: EncodeReport, store: Path) -> str:
     ]
     if report.parcels_unseen:
         lines.append(f"{report.parcels_unseen} parcels hold no pixel that was seen, and have no row.")
+    if report.parcels_uneroded:
+        lines.append(f"{report.parcels_uneroded} parcels are too narrow to be shrunk and were kept whole.")
     empty = [f"{m.first:%Y-%m}" for m in report.months if not m.optical_scenes and not m.radar_scenes]
     if empty:
         lines.append(f"No scene in {', '.join(empty)}.")

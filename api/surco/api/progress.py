@@ -23,7 +23,7 @@ Report = Callable[[int, int, str], None]
 
 def console() -> Console:
     """Where people read; results of commands go to standard output, so this is standard error."""
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=True, soft_wrap=True, width=None if sys.stderr.isatty() else 110)
 
 
 @contextmanager

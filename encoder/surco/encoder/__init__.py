@@ -13,7 +13,7 @@ from surco.encoder.models import MODELS, load_encoder
 from surco.encoder.protocol import BandMeanEncoder, Encoder
 from surco.encoder.report import EncodeReport
 from surco.encoder.run import encode_store
-from surco.encoder.samples import EmbedReport, SampleSeries, embed_samples, read_samples
+from surco.encoder.samples import EmbedReport, SampleSeries, SamplesWarning, embed_samples, read_samples
 
 __all__ = [
     "CHANNELS",
@@ -27,6 +27,7 @@ __all__ = [
     "ModelError",
     "SampleSeries",
     "SamplesError",
+    "SamplesWarning",
     "SceneError",
     "SimulationError",
     "embed_samples",
