@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["console", "progress_bar"]
+__all__ = ["console", "plain", "progress_bar"]
 
 Report = Callable[[int, int, str], None]
 
@@ -24,6 +24,11 @@ Report = Callable[[int, int, str], None]
 def console() -> Console:
     """Where people read; results of commands go to standard output, so this is standard error."""
     return Console(stderr=True, soft_wrap=True, width=None if sys.stderr.isatty() else 110)
+
+
+def plain(text: str) -> str:
+    """Text with its square brackets kept from rich, which would read them as marks."""
+    return text.replace("[", r"\[")
 
 
 @contextmanager

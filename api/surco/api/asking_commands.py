@@ -1,0 +1,158 @@
+"""Commands that ask a store: adapters, map, sql, serve; and the demo, which does all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from surco.api.serving import serve_store
+from surco.api.settings import Settings
+from surco.embedstore import Store, run_sql
+
+if TYPE_CHECKING:
+    from surco.api.fitting import Unit
+
+__all__ = ["adapters", "demo", "map_", "serve", "sql"]
+
+STORE = click.argument("store", type=click.Path(path_type=Path))
+SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
+PORT = click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
+UNIT = click.option(
+    "--unit",
+    type=click.Choice(["auto", "cells", "parcels"]),
+    default="auto",
+    show_default=True,
+    help="Rows to use: H3 cells, parcels, or parcels where they fit.",
+)
+
+
+@click.group()
+def adapters() -> None:
+    """Fit and list adapters."""
+
+
+@adapters.command("fit")
+@STORE
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="GeoJSON of points or polygons with a class column.",
+)
+@click.option(
+    "--task", type=click.Choice(["crop-type"]), default="crop-type", show_default=True, expose_value=False
+)
+@click.option("--name", required=True, help="Name of the adapter in the store.")
+@click.option("--class-column", help="Column of the class; found by its usual names if left out.")
+@click.option("--model", help="Model id of the vectors, where the store holds several models.")
+@SEASON
+@UNIT
+def adapters_fit(
+    store: Path,
+    labels: Path,
+    name: str,
+    class_column: str | None,
+    model: str | None,
+    season: str | None,
+    unit: Unit,
+) -> None:
+    """Fit an adapter on labels and keep it in the store."""
+    from surco.api.fitting import fit_adapter
+
+    report = fit_adapter(
+        store, labels, name=name, class_column=class_column, season=season, unit=unit, model_id=model
+    )
+    click.echo(report.text())
+
+
+@adapters.command("list")
+@STORE
+def adapters_list(store: Path) -> None:
+    """List the adapters of a store."""
+    from surco.api.fitting import list_adapters
+
+    found = list_adapters(store)
+    for adapter in found:
+        click.echo(
+            f"{adapter['name']}  {adapter['task']}  {adapter['model_id']}  {', '.join(adapter['classes'])}"
+        )
+    if not found:
+        click.echo(f"{store} holds no adapter yet: surco adapters fit {store} --labels FILE --name NAME")
+
+
+@click.command("map")
+@STORE
+@click.option("--adapter", required=True, help="Adapter to draw.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=".parquet, .geojson or .tif")
+@SEASON
+@click.option("--unit", type=click.Choice(["cells", "parcels"]), default="cells", show_default=True)
+@click.option("--res", type=int, help="H3 resolution of the cells; the finest if left out.")
+def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str, res: int | None) -> None:
+    """Write the map of an adapter: classes and probabilities of every cell or parcel."""
+    from surco.api.maps import predict_table, write_map
+
+    predicted = predict_table(Store.open(store), adapter, season, unit, res)
+    write_map(predicted, out)
+    places = predicted.places
+    click.echo(f"{len(places.id):,} {unit} of season {places.season} -> {out}")
+    for name, hectares in sorted(
+        zip(predicted.classes, predicted.hectares(), strict=True), key=lambda row: -row[1]
+    ):
+        click.echo(f"  {name:32} {hectares:12,.1f} ha")
+    click.echo("Hectares are counted from the map: biased where it errs, and no survey estimate.")
+
+
+@click.command()
+@STORE
+@click.argument("query")
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
+)
+def sql(store: Path, query: str, kind: str) -> None:
+    """Ask a store in SQL: views cells, parcels, seasons, models, adapters."""
+    from surco.api.printing import print_table
+
+    print_table(run_sql(Store.open(store), query), kind)
+
+
+@click.command()
+@STORE
+@click.option("--host", default="127.0.0.1", show_default=True)
+@PORT
+@click.option("--adapter", help="Adapter to show first.")
+@SEASON
+@click.option("--area", help="Name of the place, for the page's title.")
+@click.option("--basemap", help="URL template of raster tiles, if you want one: {z}/{x}/{y}.")
+def serve(
+    store: Path,
+    host: str,
+    port: int,
+    adapter: str | None,
+    season: str | None,
+    area: str | None,
+    basemap: str | None,
+) -> None:
+    """Serve the viewer and its data."""
+    serve_store(Settings(store, adapter, season, area, host, port, basemap))
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Where to.",
+)
+@click.option("--serve/--no-serve", default=True, show_default=True, help="Open the viewer at the end.")
+@PORT
+def demo(folder: Path, serve: bool, port: int) -> None:
+    """Synthetic valleys of three climates of Chile, from scenes to one crop map, without network."""
+    from surco.api.demo import run_demo
+
+    result = run_demo(folder)
+    if serve:
+        serve_store(Settings(result.store, "crops", area="Synthetic valleys", port=port))
