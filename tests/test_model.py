@@ -99,7 +99,7 @@ def test_any_sensor_subset_gives_a_vector(encoder: Encoder, kept: tuple[str, ...
 def test_every_parameter_learns() -> None:
     """Each parameter of the network gets a finite gradient from a loss on its vectors."""
     config = ModelConfig(width=32, depth=2)
-    model, decoder = SeriesEncoder(config), SeriesDecoder(config, width=32)
+    model, decoder = SeriesEncoder(config), SeriesDecoder(config)
     values, valid, dates, lonlat, static = series()
     days = torch.from_numpy(np.tile(dates.astype("datetime64[D]").astype(np.float32), (5, 1)))
     vectors = model(*map(torch.from_numpy, (values, valid)), days, *map(torch.from_numpy, (lonlat, static)))

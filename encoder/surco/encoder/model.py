@@ -152,14 +152,16 @@ class SeriesEncoder(nn.Module):
 
 
 class SeriesDecoder(nn.Module):
-    """Unit vector -> the season's grid of all channels seen, scaled as the encoder sees them."""
+    """Unit vector -> the season's grid of all channels seen, scaled as the encoder sees them.
 
-    def __init__(self, config: ModelConfig, width: int = 384) -> None:
+    Linear on purpose: what it can reconstruct lies in the vector as plainly as in principal components, so that a
+    linear head finds there what it would find in the raw season.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.net = nn.Sequential(
-            nn.Linear(config.dimension, width), nn.GELU(), nn.Linear(width, config.bins * len(config.seen))
-        )
+        self.net = nn.Linear(config.dimension, config.bins * len(config.seen))
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(N, D) -> (N, K, len(seen))."""

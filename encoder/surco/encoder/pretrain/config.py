@@ -27,7 +27,7 @@ class PretrainConfig:
     weight_decay: float = 0.05
     hidden: float = 0.75
     thinned: float = 0.35
-    reconstruct: float = 1.0
+    reconstruct: float = 15.0
     agree: float = 0.1
     classify: float = 0.3
     episode: float = 0.4
