@@ -158,3 +158,13 @@ def test_rare_classes_count_as_none() -> None:
     out = from_samples("x", data.values, data.valid, dates, data.lonlat, data.static, label)
     assert out.classes == ("wheat",)
     assert out.label.tolist() == [0] * 5 + [-1] * 5
+
+
+def test_few_labels_among_many_do_not_spoil_a_run() -> None:
+    """Batches without one labelled row are trained on without a label, and the weights stay finite."""
+    data = two_classes(200)
+    label = np.full(200, -1)
+    label[:2] = (0, 1)
+    config = replace(TINY, steps=12, batch=8)
+    result = train(config, [replace(data, label=label)])
+    assert all(torch.isfinite(p).all() for p in result.model.parameters())

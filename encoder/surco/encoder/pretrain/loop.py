@@ -153,7 +153,8 @@ def _terms(
     }
     prefix = int(rng.choice(config.prefixes))
     short = [F.normalize(v[:, :prefix], dim=1) for v in (full, part)]
-    if config.classify and _key(dataset) in learner.heads:
+    # The mean over no labelled row would be NaN, and every weight after it.
+    if config.classify and _key(dataset) in learner.heads and bool((batch.label >= 0).any()):
         terms["classify"] = config.classify * _classification(
             config, learner.heads[_key(dataset)], short, batch.label
         )
