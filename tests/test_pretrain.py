@@ -161,10 +161,11 @@ def test_rare_classes_count_as_none() -> None:
 
 
 def test_few_labels_among_many_do_not_spoil_a_run() -> None:
-    """Batches without one labelled row are trained on without a label, and the weights stay finite."""
+    """Batches without one labelled row are trained on without a label; weights and history stay finite."""
     data = two_classes(200)
     label = np.full(200, -1)
     label[:2] = (0, 1)
     config = replace(TINY, steps=12, batch=8)
     result = train(config, [replace(data, label=label)])
     assert all(torch.isfinite(p).all() for p in result.model.parameters())
+    assert all(np.isfinite(values).all() for values in result.history.values())

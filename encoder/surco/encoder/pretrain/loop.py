@@ -153,7 +153,7 @@ def _terms(
     }
     prefix = int(rng.choice(config.prefixes))
     short = [F.normalize(v[:, :prefix], dim=1) for v in (full, part)]
-    # The mean over no labelled row would be NaN, and every weight after it.
+    # The mean over no labelled row is NaN: no gradient comes of it, but the history and the card would hold it.
     if config.classify and _key(dataset) in learner.heads and bool((batch.label >= 0).any()):
         terms["classify"] = config.classify * _classification(
             config, learner.heads[_key(dataset)], short, batch.label
