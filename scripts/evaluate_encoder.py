@@ -1,47 +1,33 @@
-"""Few-shot macro-F1 of vectors against raw bands, with spatial blocks, for any encoder and any sample table.
+"""Vectors against raw bands with spatial blocks, for any encoders and any sample tables; prints Markdown tables.
 
-    python scripts/evaluate_encoder.py ../shared/data/samples/*.parquet --model surco-nano
+    python scripts/evaluate_encoder.py ../shared/data/samples/*.parquet --model surco-nano presto
+    python scripts/evaluate_encoder.py ../shared/data/samples/*.parquet --model scratch/left_out --measure all
 
-Each episode splits the spatial groups in two halves, draws `shots` labels a class from one half and scores on the
-other. Classes with fewer than `shots + 2` rows in the training half or none in the test half are left out of the
-episode; the same rows serve every method.
+A model is a name that `surco embed --model` knows, or a folder of `leave_files_out.py`: each table is scored by the
+model that has not seen it. Each episode splits the spatial groups in two halves, draws `shots` labels a class from one
+half and scores on the other; the same episodes serve every method. Raw scores are kept in `--cache`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from encoder_few_shot import MAIN, RawCache, Table, gain_table, mean_table, raw_scores, vector_scores
+from encoder_gaps import half_seasons, halves_table, missing_sensors, sensors_table
+from encoder_retrieval import chance_precisions, raw_precisions, retrieval_table, vector_precisions
+from encoder_sources import encode, encoders
 
-from surco.encoder import load_encoder, read_samples
-from surco.encoder.channels import INDEX
-from surco.encoder.samples import SampleSeries
+from surco.encoder import Encoder, EncoderError, read_samples
 
 UNLABELLED = {"", "Unknown", "unknown"}
-
-
-def raw_features(series: SampleSeries) -> np.ndarray:
-    """All bands at all dates with NDVI and NDMI, gaps filled by the column's mean (N, T * channels)."""
-    x = np.where(series.valid, series.values, np.nan)
-    columns = [x]
-    for a, b in (("nir", "red"), ("nir", "swir16")):
-        total = x[..., INDEX[a]] + x[..., INDEX[b]]
-        columns.append(
-            ((x[..., INDEX[a]] - x[..., INDEX[b]]) / np.where(total > 0, total, np.nan))[..., None]
-        )
-    flat = np.concatenate([np.concatenate(columns, -1).reshape(len(x), -1), series.static], axis=1)
-    flat = flat[:, np.isfinite(flat).any(0)]
-    return np.where(np.isfinite(flat), flat, np.nanmean(flat, axis=0))
+MEASURES = ("f1", "retrieval", "sensors", "seasons")
+CACHE = Path("scratch/raw_baselines.json")
+Encoders = Mapping[str, Mapping[str, Encoder]]
 
 
 def episodes(
@@ -66,69 +52,110 @@ def episodes(
             yield np.concatenate(train), np.concatenate(test)
 
 
-def heads(seed: int) -> dict[str, object]:
-    """The plain methods that every encoder is compared with."""
+def read_table(path: Path, shots: Sequence[int], n: int, seed: int) -> Table:
+    """A sample table with its tasks; rows without any value, or of an unknown class, count as unlabelled.
+
+    Raises:
+        SamplesError: see `read_samples`.
+    """
+    series = read_samples(path)
+    known = series.valid.any(axis=(1, 2)) & ~np.isin(series.label.astype(str), list(UNLABELLED))
+    label = np.where(known, series.label.astype(str), "")
+    tasks = {k: list(episodes(label, series.group, k, n, seed)) for k in shots}
+    return Table(path.stem, series, label, tasks)
+
+
+def measure_f1(
+    tables: Sequence[Table], models: Encoders, cache: RawCache, seed: int, only: Sequence[str] | None = None
+) -> tuple[dict[str, Any], str]:
+    """Macro-F1 at each number of labels, as JSON values and as Markdown."""
+    raw = raw_scores(tables, cache, seed)
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for model, by_table in models.items():
+        for table in tables:
+            vectors = encode(by_table[table.name], table.series)
+            for variant, scores in vector_scores(table, vectors, seed, only and [*only, MAIN]).items():
+                found.setdefault(model, {}).setdefault(variant, {}).update(scores)
+    shots = list(tables[0].tasks)
+    text = f"{mean_table(found, raw, shots)}\n\n{gain_table(found, raw, shots)}"
+    return {"raw": raw, "vectors": found}, text
+
+
+def measure_retrieval(
+    tables: Sequence[Table], models: Encoders, n: int, seed: int
+) -> tuple[dict[str, Any], str]:
+    """Mean average precision of same-class search, as JSON values and as Markdown."""
+    rows: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for table in tables:
+        rows.setdefault(("chance", ""), {})[table.name] = chance_precisions(table, n, seed)
+        rows.setdefault(("raw bands", "standardised, cosine"), {})[table.name] = raw_precisions(
+            table, n, seed
+        )
+        for model, by_table in models.items():
+            vectors = encode(by_table[table.name], table.series)
+            for measure, values in vector_precisions(table, vectors, n, seed).items():
+                rows.setdefault((model, measure), {})[table.name] = values
+    plain = {f"{vectors}, {measure}": by_table for (vectors, measure), by_table in rows.items()}
+    return plain, retrieval_table(rows)
+
+
+def measurements(
+    tables: Sequence[Table], models: Encoders, args: argparse.Namespace
+) -> dict[str, Callable[[], tuple[dict[str, Any], str]]]:
+    """What can be measured, by name."""
+    cache = RawCache(args.cache)
     return {
-        "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=400)),
-        "k-NN": make_pipeline(StandardScaler(), KNeighborsClassifier(1)),
-        "forest": RandomForestClassifier(100, random_state=seed),
-        "extra trees": ExtraTreesClassifier(100, random_state=seed),
+        "f1": lambda: measure_f1(tables, models, cache, args.episode_seed, args.form),
+        "retrieval": lambda: measure_retrieval(tables, models, args.halves, args.episode_seed),
+        "sensors": lambda: sensors_table(missing_sensors(tables, models, cache, args.episode_seed)),
+        "seasons": lambda: halves_table(half_seasons(tables, models)),
     }
 
 
-def score(series: SampleSeries, vectors: np.ndarray, shots: int, n: int, seed: int) -> dict[str, list[float]]:
-    """Macro-F1 of each method in each episode."""
-    features = {"raw": raw_features(series), "vectors": vectors}
-    result: dict[str, list[float]] = {}
-    keep = np.isfinite(vectors).all(1)
-    for i, (train, test) in enumerate(
-        episodes(np.where(keep, series.label, ""), series.group, shots, n, seed)
-    ):
-        for kind, x in features.items():
-            for name, head in heads(seed + i).items():
-                if kind == "vectors" and name in {"forest", "extra trees"}:
-                    continue
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    guess = head.fit(x[train], series.label[train]).predict(x[test])  # type: ignore[attr-defined]
-                f1 = f1_score(
-                    series.label[test],
-                    guess,
-                    average="macro",
-                    labels=np.unique(series.label[test]),
-                    zero_division=0,
-                )
-                result.setdefault(f"{kind} {name}", []).append(float(f1))
-    return result
-
-
-def main() -> None:
-    """Print one line a file and number of labels."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("samples", nargs="+", type=Path)
-    parser.add_argument("--model", default="surco-nano")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every script that scores encoders."""
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 5, 20])
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    encoder = load_encoder(args.model)
-    table = {}
-    for path in args.samples:
-        series = read_samples(path)
-        vectors = encoder.encode(series.values, series.valid, series.dates, series.lonlat, series.static)
-        for shots in args.shots:
-            result = score(series, vectors, shots, args.episodes, args.seed)
-            means = {k: round(float(np.mean(v)), 3) for k, v in result.items()}
-            table[f"{path.stem} {shots}"] = means
-            best_raw = max(v for k, v in means.items() if k.startswith("raw"))
-            gain = means["vectors logistic"] - best_raw
-            print(
-                f"{path.stem:20} shots {shots:3} n={len(next(iter(result.values())))} {means} gain {gain:+.3f}",
-                flush=True,
-            )
-    if args.json:
-        args.json.write_text(json.dumps(table, indent=1))
+    parser.add_argument("--halves", type=int, default=10, help="random spatial halves of retrieval")
+    parser.add_argument("--episode-seed", type=int, default=0, help="of the draws of labels and halves")
+    parser.add_argument("--form", nargs="+", help=f"only these forms of vectors, beside `{MAIN}`")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="JSON file of scores on raw bands")
+    parser.add_argument("--json", type=Path, help="file for every score of every episode")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a Markdown table a measurement."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("samples", nargs="+", type=Path)
+    parser.add_argument("--model", nargs="+", default=["surco-nano"])
+    parser.add_argument("--measure", nargs="+", default=["f1", "retrieval"], choices=(*MEASURES, "all"))
+    add_options(parser)
+    args = parser.parse_args(argv)
+    try:
+        report(args, MEASURES if "all" in args.measure else args.measure)
+    except EncoderError as error:
+        parser.error(str(error))
+
+
+def report(args: argparse.Namespace, wanted: Sequence[str]) -> None:
+    """Measure `args.model` on `args.samples`, print, and write down.
+
+    Raises:
+        EncoderError: a table or model that cannot be used.
+    """
+    tables = [read_table(path, args.shots, args.episodes, args.episode_seed) for path in args.samples]
+    models = {name: encoders(name, [t.name for t in tables]) for name in args.model}
+    known = measurements(tables, models, args)
+    plain: dict[str, Any] = {
+        "samples": [t.name for t in tables],
+        "episodes": args.episodes,
+        "seed": args.episode_seed,
+    }
+    for name in wanted:
+        plain[name], text = known[name]()
+        print(f"{text}\n", flush=True)
+        if args.json:
+            args.json.write_text(json.dumps(plain, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,66 +1,161 @@
-"""Score the training recipe on tables it has not seen: train without two of them, test on those two, three times.
+"""Train the recipe without some of the tables, then score each table by the model that has not seen it.
 
-    python scripts/leave_files_out.py ../shared/data/samples --steps 1200 --simulated 15000
+    python scripts/leave_files_out.py ../shared/data/samples --out scratch/left_out --steps 1200 --simulated 15000
+    python scripts/leave_files_out.py ../shared/data/samples --out scratch/d32 --set model.dimension=32
+    python scripts/evaluate_encoder.py ../shared/data/samples/*.parquet --model scratch/left_out --measure all
 
-Prints the mean macro-F1 over the tables of logistic regression on the vectors and of the best head on raw bands
-(chosen for each table), by number of labels a class.
+Three models, each without two tables (`--one-by-one`: one model a table), are kept in `--out`. A model that is there is
+not trained again unless the recipe or the code of training has changed; a stopped run goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+import ast
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from evaluate_encoder import score
+from encoder_recipes import Recipe, SettingError, add_recipe_options, recipe_of
+from evaluate_encoder import add_options, report
 
-from surco.encoder import SampleSeries, read_samples
-from surco.encoder.model import SeriesEncoder
-from surco.encoder.pretrain import PretrainConfig, read_corpora, simulated_corpora, train
+import surco.encoder
+from surco.encoder import EncoderError
+from surco.encoder.checkpoint import save_checkpoint
+from surco.encoder.pretrain import Dataset, read_corpora, simulated_corpora, train
+
+PAIRS = (
+    ("chile_maule_2020", "corsica_2022"),
+    ("france_2023", "flanders_2018"),
+    ("east_africa_2017", "world_500"),
+)
+"""Tables that are left out together."""
 
 
-def vectors(model: SeriesEncoder, series: SampleSeries) -> np.ndarray:
-    """(N, 64) vectors of a table."""
-    days = series.dates.astype("datetime64[D]").astype(np.float32)
-    arrays = (series.values, series.valid, days, series.lonlat, series.static)
-    with torch.inference_mode():
-        return model(*map(torch.from_numpy, arrays)).numpy()
+@cache
+def code_digest() -> str:
+    """Digest of the code that decides a model, without comments and docstrings."""
+    room = Path(surco.encoder.__file__).parent
+    paths = [room / "model.py", *sorted(room.glob("pretrain/*.py")), *sorted(room.glob("simulate/*.py"))]
+    return hashlib.sha256("".join(_code(path) for path in paths).encode()).hexdigest()[:16]
 
 
-def main() -> None:
-    """Train three times and print the means."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("samples", type=Path)
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--simulated", type=int, default=15_000)
-    parser.add_argument("--episodes", type=int, default=15)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    config = replace(PretrainConfig(), steps=args.steps, seed=args.seed)
-    names = sorted(path.stem for path in args.samples.glob("*.parquet"))
-    made = simulated_corpora(args.simulated, args.seed)
-    means: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for pair in zip(names[::2], names[1::2], strict=True):
-        model = train(config, [*read_corpora(args.samples, pair), *made]).model
-        for name in pair:
-            series = read_samples(args.samples / f"{name}.parquet")
-            for shots in (1, 5, 20):
-                result = score(series, vectors(model, series), shots, args.episodes, args.seed)
-                raw = max(float(np.mean(v)) for k, v in result.items() if k.startswith("raw"))
-                ours = float(np.mean(result["vectors logistic"]))
-                means[shots].append((ours, raw))
-                print(
-                    f"{name:20} {shots:2} labels: vectors {ours:.3f}, best on raw bands {raw:.3f}", flush=True
-                )
-    for shots, pairs in means.items():
-        ours, raw = np.mean(pairs, axis=0)
-        print(
-            f"mean of {len(pairs)} tables, {shots:2} labels: vectors {ours:.3f}, best on raw bands {raw:.3f}"
+def _code(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [
+                s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+            ]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+@lru_cache(maxsize=1)
+def _simulated(series: int, seed: int) -> tuple[Dataset, ...]:
+    return tuple(simulated_corpora(series, seed)) if series else ()
+
+
+def corpora(samples: Path, left_out: Sequence[str], recipe: Recipe) -> list[Dataset]:
+    """What a model is trained on.
+
+    Raises:
+        SamplesError: no tables there, or none of a name that is to be left out.
+    """
+    real = read_corpora(samples, left_out)
+    if not recipe.real_labels:
+        real = [replace(d, label=np.full_like(d.label, -1), classes=()) for d in real]
+    return [*(real if recipe.real else ()), *_simulated(recipe.simulated, recipe.config.seed)]
+
+
+def train_without(samples: Path, left_out: Sequence[str], recipe: Recipe, out: Path) -> bool:
+    """Train one model into `out`, with a card that names what it has not seen; False where it was there already.
+
+    Raises:
+        EncoderError: tables that cannot be used.
+    """
+    wanted = {"left_out": list(left_out), "recipe": recipe.plain(), "code": code_digest()}
+    path = out / f"without_{'+'.join(left_out)}.safetensors"
+    card_path = path.with_suffix(".json")
+    if path.is_file() and card_path.is_file():
+        card = json.loads(card_path.read_text())
+        if {key: card.get(key) for key in wanted} == wanted:
+            return False
+    out.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:12]
+    state = out / f"{path.stem}.{name}.state"
+    began = time.monotonic()
+    datasets = corpora(samples, left_out, recipe)
+    result = train(recipe.config, datasets, _progress(path.stem), state=state)
+    losses = {k: round(float(np.mean(v[-100:])), 4) for k, v in result.history.items()}
+    seconds = round(time.monotonic() - began)
+    save_checkpoint(
+        path, result.model, {"model_id": name, **wanted, "final_loss": losses, "seconds": seconds}
+    )
+    state.unlink(missing_ok=True)
+    return True
+
+
+def _progress(name: str, every: int = 200) -> Callable[[int, int, str], None]:
+    def tell(done: int, total: int, text: str) -> None:
+        if done % every == 0 or done == total:
+            print(f"{name} {done}/{total}  {text}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def train_all(samples: Path, sets: Sequence[Sequence[str]], recipe: Recipe, out: Path) -> None:
+    """Train a model for every set of tables that is left out together; one for all where no real table is used.
+
+    Raises:
+        SettingError: `out` holds models that leave other sets out.
+        EncoderError: tables that cannot be used.
+    """
+    if not recipe.real:
+        sets = [[name for left_out in sets for name in left_out]]
+    names = {f"without_{'+'.join(left_out)}" for left_out in sets}
+    if others := sorted(p.name for p in out.glob("without_*.safetensors") if p.stem not in names):
+        raise SettingError(
+            f"Expected in {out} models without {' / '.join(map('+'.join, sets))} only, found {', '.join(others)}. "
+            "Give another --out."
         )
+    for left_out in sets:
+        if not train_without(samples, left_out, recipe, out):
+            print(f"{out}: there is a model without {' and '.join(left_out)}", file=sys.stderr, flush=True)
+
+
+def sets_left_out(one_by_one: bool) -> list[tuple[str, ...]]:
+    """Which tables are left out together."""
+    return [(name,) for pair in PAIRS for name in pair] if one_by_one else [*PAIRS]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train what is not there yet, then score."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("samples", type=Path, help="folder of sample tables")
+    parser.add_argument("--out", type=Path, default=Path("scratch/left_out"), help="folder for the models")
+    parser.add_argument("--one-by-one", action="store_true", help="one model a table instead of a pair")
+    parser.add_argument("--train-only", action="store_true", help="do not score")
+    add_recipe_options(parser)
+    add_options(parser)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    try:
+        sets = sets_left_out(args.one_by_one)
+        train_all(args.samples, sets, recipe_of(args), args.out)
+        if not args.train_only:
+            args.samples = [args.samples / f"{name}.parquet" for left_out in sets for name in left_out]
+            args.model = [str(args.out)]
+            report(args, ("f1", "retrieval"))
+    except EncoderError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
