@@ -5,8 +5,9 @@
     python scripts/ablate.py ../shared/data/samples --out scratch/ablation --steps 600 --add "width 192" model.width=192
 
 Each configuration is trained as `leave_files_out.py` does, and scored as `evaluate_encoder.py` does: logistic
-regression on int8 vectors, and cosine search. Rows are kept in `--out`/ablation.json: one that is there is not made
-again unless recipe, code or episodes have changed. `--set` and the other options of the recipe change every row.
+regression on int8 vectors, and cosine search. Each row is kept in a file of `--out`: one that is there is not made
+again unless recipe, code or episodes have changed, so that several processes may share the work by `--only`, and the
+same command without it prints the whole table. `--set` and the other options of the recipe change every row.
 """
 
 from __future__ import annotations
@@ -119,33 +120,31 @@ def scored(tables: Sequence[Table], folder: Path, args: argparse.Namespace) -> d
     return {"f1": f1, "map": precision}
 
 
-def ablate(tables: Sequence[Table], changes: dict[str, Change], args: argparse.Namespace) -> dict[str, Any]:
-    """Every row by name, from the file where it is there, else trained, scored and written.
+def row_of(name: str, recipe: Recipe, tables: Sequence[Table], args: argparse.Namespace) -> dict[str, Any]:
+    """A configuration's row, from its file where it is there, else trained, scored and written.
 
     Raises:
-        EncoderError: tables or settings that cannot be used.
+        EncoderError: tables that cannot be used.
     """
-    path: Path = args.out / "ablation.json"
-    recipes = {name: change.applied(recipe_of(args)) for name, change in changes.items()}
-    rows: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    for name, recipe in recipes.items():
-        facts = {
-            "recipe": recipe.plain(),
-            "code": code_digest(),
-            "episodes": [args.episodes, args.halves, args.episode_seed, args.shots],
-        }
-        if all(rows.get(name, {}).get(key) == value for key, value in facts.items()):
-            print(f"{name}: there already", file=sys.stderr, flush=True)
-            continue
-        began = time.monotonic()
-        folder = args.out / re.sub(r"[^\w.]+", "_", name)
-        train_all(args.samples, PAIRS, recipe, folder)
-        rows[name] = {**facts, **scored(tables, folder, args), "seconds": round(time.monotonic() - began)}
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(json.dumps(rows, indent=1) + "\n")
-        part.replace(path)
-        print(f"{name}: {rows[name]['seconds']} s", file=sys.stderr, flush=True)
-    return {name: rows[name] for name in changes}
+    folder: Path = args.out / re.sub(r"[^\w.]+", "_", name)
+    path = folder.with_name(f"{folder.name}.json")
+    facts = {
+        "recipe": recipe.plain(),
+        "code": code_digest(),
+        "episodes": [args.episodes, args.halves, args.episode_seed, args.shots],
+    }
+    row: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    if all(row.get(key) == value for key, value in facts.items()):
+        print(f"{name}: there already", file=sys.stderr, flush=True)
+        return row
+    began = time.monotonic()
+    train_all(args.samples, PAIRS, recipe, folder)
+    row = {**facts, **scored(tables, folder, args), "seconds": round(time.monotonic() - began)}
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(row, indent=1) + "\n")
+    part.replace(path)
+    print(f"{name}: {row['seconds']} s", file=sys.stderr, flush=True)
+    return row
 
 
 def table_of(rows: dict[str, Any], raw: dict[str, list[float]], shots: Sequence[int]) -> str:
@@ -187,7 +186,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         changes = chosen(args, recipe_of(args).config)
         paths = [args.samples / f"{name}.parquet" for pair in PAIRS for name in pair]
         tables = [read_table(path, args.shots, args.episodes, args.episode_seed) for path in paths]
-        rows = ablate(tables, changes, args)
+        recipes = {name: change.applied(recipe_of(args)) for name, change in changes.items()}
+        rows = {name: row_of(name, recipe, tables, args) for name, recipe in recipes.items()}
         raw = raw_scores(tables, RawCache(args.cache), args.episode_seed)
         print(table_of(rows, raw, args.shots))
     except EncoderError as error:

@@ -167,9 +167,8 @@ def differences(scores: Scores, raw: Scores, shots: int) -> dict[str, list[float
 
 def mean_table(found: Mapping[str, Mapping[str, Scores]], raw: Scores, shots: Sequence[int]) -> str:
     """Means over tables: raw bands, every model in every variant, and the paired difference of the main one."""
-    rows = [
-        ["best on raw bands", "", *(estimate(list(of_shots(raw, k).values())).plain() for k in shots)],
-    ]
+    base = [estimate(list(of_shots(raw, k).values())).plain() for k in shots]
+    rows = [["best on raw bands", "", *base]]
     for model, by_variant in found.items():
         for variant, scores in by_variant.items():
             means = [estimate(list(of_shots(scores, k).values())).plain() for k in shots]

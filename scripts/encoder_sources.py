@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,11 @@ def _left_out(folder: Path) -> dict[str, Path]:
                 )
             found[name] = weights
     return found
+
+
+def seen_in_training(by_table: Mapping[str, Encoder], tables: Sequence[str]) -> list[str]:
+    """Tables that the encoder which serves them was trained on, as far as its card tells."""
+    return [name for name in tables if name in getattr(by_table[name], "card", {}).get("data", ())]
 
 
 def encode(encoder: Encoder, series: SampleSeries) -> np.ndarray:

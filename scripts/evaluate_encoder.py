@@ -20,7 +20,7 @@ import numpy as np
 from encoder_few_shot import MAIN, RawCache, Table, gain_table, mean_table, raw_scores, vector_scores
 from encoder_gaps import half_seasons, halves_table, missing_sensors, sensors_table
 from encoder_retrieval import chance_precisions, raw_precisions, retrieval_table, vector_precisions
-from encoder_sources import encode, encoders
+from encoder_sources import encode, encoders, seen_in_training
 
 from surco.encoder import Encoder, EncoderError, read_samples
 
@@ -115,7 +115,7 @@ def measurements(
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of every script that scores encoders."""
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 5, 20])
-    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--episodes", type=int, default=15)
     parser.add_argument("--halves", type=int, default=10, help="random spatial halves of retrieval")
     parser.add_argument("--episode-seed", type=int, default=0, help="of the draws of labels and halves")
     parser.add_argument("--form", nargs="+", help=f"only these forms of vectors, beside `{MAIN}`")
@@ -145,6 +145,9 @@ def report(args: argparse.Namespace, wanted: Sequence[str]) -> None:
     """
     tables = [read_table(path, args.shots, args.episodes, args.episode_seed) for path in args.samples]
     models = {name: encoders(name, [t.name for t in tables]) for name in args.model}
+    for name, by_table in models.items():
+        if seen := seen_in_training(by_table, [t.name for t in tables]):
+            print(f"{name} was trained on {', '.join(seen)}: its figures there are no test.\n")
     known = measurements(tables, models, args)
     plain: dict[str, Any] = {
         "samples": [t.name for t in tables],

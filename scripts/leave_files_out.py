@@ -96,9 +96,9 @@ def train_without(samples: Path, left_out: Sequence[str], recipe: Recipe, out: P
     result = train(recipe.config, datasets, _progress(path.stem), state=state)
     losses = {k: round(float(np.mean(v[-100:])), 4) for k, v in result.history.items()}
     seconds = round(time.monotonic() - began)
-    save_checkpoint(
-        path, result.model, {"model_id": name, **wanted, "final_loss": losses, "seconds": seconds}
-    )
+    data = {d.name: len(d.label) for d in datasets}
+    card = {"model_id": name, **wanted, "data": data, "final_loss": losses, "seconds": seconds}
+    save_checkpoint(path, result.model, card)
     state.unlink(missing_ok=True)
     return True
 

@@ -264,7 +264,7 @@ def test_a_wrong_setting_is_told(setting: str, told: str) -> None:
 def test_models_serve_only_tables_they_have_not_seen(samples: Path, tmp_path: Path) -> None:
     """Each table gets the model that was trained without it; a model is made again only for another recipe."""
     from encoder_recipes import Recipe
-    from encoder_sources import encode, encoders
+    from encoder_sources import encode, encoders, seen_in_training
     from evaluate_encoder import read_table
     from leave_files_out import train_all
 
@@ -274,6 +274,9 @@ def test_models_serve_only_tables_they_have_not_seen(samples: Path, tmp_path: Pa
     found = encoders(str(tmp_path), NAMES)
     assert {name: found[name].model_id for name in NAMES} == {n: c["model_id"] for n, c in cards.items()}
     assert not list(tmp_path.glob("*.state"))
+    assert not seen_in_training(found, NAMES)
+    swapped = dict(zip(NAMES, reversed(found.values()), strict=True))
+    assert seen_in_training(swapped, NAMES) == list(NAMES)
     table = read_table(samples / "north.parquet", (1,), 1, 0)
     assert encode(found["north"], table.series).shape == (96, 64)
     before = (tmp_path / "without_north.safetensors").stat().st_mtime_ns
@@ -320,7 +323,7 @@ def test_ablation_goes_on_where_it_was(
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         "| full", "| dimension 16", "| light", "| best on raw bands"
     ]  # fmt: skip
-    kept = json.loads((tmp_path / "ablation.json").read_text())
+    kept = (tmp_path / "dimension_16.json").read_bytes()
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("trained again")
@@ -328,7 +331,7 @@ def test_ablation_goes_on_where_it_was(
     monkeypatch.setattr(leave_files_out, "train", refuse)
     ablate.main([str(samples), "--out", str(tmp_path), *options, *wanted])
     assert capsys.readouterr().out.splitlines() == lines
-    assert json.loads((tmp_path / "ablation.json").read_text()) == kept
+    assert (tmp_path / "dimension_16.json").read_bytes() == kept
     with pytest.raises(AssertionError, match="trained again"):
         ablate.main([str(samples), "--out", str(tmp_path), *options, "--seed", "3", *wanted])
 
