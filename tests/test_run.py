@@ -32,6 +32,8 @@ from surco.encoder.run import encode_store
 SEASON = Season(2024)
 TILES = 3
 """The strip below is 600 x 8 pixels: three tiles."""
+STRIP_COMUNA = 7109
+"""It lies in San Clemente, Maule."""
 
 
 def strip() -> list[Item]:
@@ -117,12 +119,14 @@ def test_strip(tmp_path: Path) -> None:
         rows = store.read("cells", resolution=resolution)
         assert rows.num_rows == report.cells[resolution]
         assert sum(rows["n_pixels"].to_pylist()) == 4800
+        assert set(rows["comuna"].to_pylist()) == {STRIP_COMUNA}
         assert all(h3.get_resolution(h3.int_to_str(cell)) == resolution for cell in rows["h3"].to_pylist())
     crops = store.read("parcels").to_pylist()
     assert {(row["id"], row["crop:name"], row["n_pixels"]) for row in crops} == {
         ("0", "rice", 80),
         ("1", "rice", 96),
     }
+    assert {row["comuna"] for row in crops} == {STRIP_COMUNA}
     ndvi = {row["id"]: row["ndvi"] for row in crops}
     assert ndvi["0"][1:4] == [None] * 3
     assert ndvi["0"][0] == pytest.approx(100 * (3000 - 500) / 3500, abs=1.5)

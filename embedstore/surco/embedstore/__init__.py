@@ -14,6 +14,7 @@ from surco.embedstore.errors import (
 )
 from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_labels
 from surco.embedstore.matching import Conflict, Examples, match_labels
+from surco.embedstore.places import comuna_at, comuna_of, comunas
 from surco.embedstore.quantise import QUANTISATION, dequantize, quantize
 from surco.embedstore.schema import (
     EmbeddingBatch,
@@ -52,6 +53,9 @@ __all__ = [
     "Transaction",
     "VectorError",
     "cells_schema",
+    "comuna_at",
+    "comuna_of",
+    "comunas",
     "connect",
     "dequantize",
     "fixed_size_column",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["FUNCTIONS", "ColumnFunction", "parents_of"]
+__all__ = ["FUNCTIONS", "ColumnFunction", "centres_at", "parents_of", "resolutions_of"]
 
 # H3 index layout: mode in bits 59-62, resolution in bits 52-55, then three bits a digit, 7 where unused
 # (https://h3geo.org/docs/core-library/h3Indexing).
@@ -44,11 +44,42 @@ def parents_of(cells: npt.NDArray[np.uint64], resolution: npt.ArrayLike) -> npt.
         (N,) uint64.
     """
     wanted = np.asarray(resolution, np.uint64)
+    return _with_resolution(cells, wanted) | _unused_digits(wanted)
+
+
+def centres_at(cells: npt.NDArray[np.uint64], resolution: int) -> npt.NDArray[np.uint64]:
+    """The cell of one resolution for each: the ancestor of a finer cell, the descendant with a coarser one's centre.
+
+    Args:
+        cells: (N,) valid cells.
+        resolution: 0 to 15.
+
+    Returns:
+        (N,) uint64.
+    """
+    wanted = np.uint64(resolution)
+    level = np.minimum(resolutions_of(cells), wanted)
+    # The child with the same centre is the one of digit 0.
+    new_digits = _unused_digits(level) ^ _unused_digits(wanted)
+    return _with_resolution(parents_of(cells, level), wanted) & ~new_digits
+
+
+def resolutions_of(cells: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """(N,) resolution of each of (N,) valid cells."""
+    return (cells >> np.uint64(_RESOLUTION_SHIFT)) & np.uint64(_FINEST)
+
+
+def _with_resolution(
+    cells: npt.NDArray[np.uint64], resolution: npt.NDArray[np.uint64] | np.uint64
+) -> npt.NDArray[np.uint64]:
     bits = np.uint64(_RESOLUTION_SHIFT)
-    without = cells & ~(np.uint64(_FINEST) << bits)
-    unused_digits = (np.uint64(1) << (np.uint64(3) * (np.uint64(_FINEST) - wanted))) - np.uint64(1)
-    parents: npt.NDArray[np.uint64] = without | (wanted << bits) | unused_digits
-    return parents
+    return (cells & ~(np.uint64(_FINEST) << bits)) | (resolution << bits)
+
+
+def _unused_digits(resolution: npt.NDArray[np.uint64] | np.uint64) -> npt.NDArray[np.uint64]:
+    """Ones in the three bits of every digit finer than a resolution."""
+    below = np.uint64(3) * (np.uint64(_FINEST) - resolution)
+    return np.asarray((np.uint64(1) << below) - np.uint64(1), np.uint64)
 
 
 def _parent(cells: Column, resolution: Column) -> Column:

@@ -16,6 +16,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from surco.embedstore.cells import FUNCTIONS
 from surco.embedstore.errors import QueryError
+from surco.embedstore.place_names import create_comunas, name_columns
 from surco.embedstore.readonly import PROTOCOL, ReadOnlyFiles
 from surco.embedstore.schema import Table, cells_schema, parcels_schema
 from surco.embedstore.store import Store, TableInfo
@@ -55,6 +56,8 @@ def connect(
 
     Views `cells` and `parcels` hold every model, season and resolution, with the columns `model`, `season` (text)
     and, in `cells`, `res`; tables `seasons`, `models` (with their cards as JSON) and `adapters` say what there is.
+    The code in `comuna` is named by `comuna_name`, `provincia` and `region`, and the table `comunas` lists all of them;
+    these names are matched without accents and case.
     Spatial functions are loaded and `geometry` is a GEOMETRY. Functions: `cosine(a, b)` of vectors as stored or as
     floats, `vector(embedding, scale)`, `h3_string(h3)`, `h3_resolution(h3)`, `h3_parent(h3, res)`,
     `h3_cell(lon, lat, res)`, `h3_parse(text)`, `h3_boundary(h3)`.
@@ -85,6 +88,7 @@ def connect(
         session.execute(f"CREATE MACRO {macro}")
     for table in ("cells", "parcels"):
         _create_view(session, store, table, [info for info in tables if info.table == table])
+    create_comunas(session)
     _create_lists(session, store, tables)
     session.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
     session.execute("SET enable_external_access = false")
@@ -161,16 +165,20 @@ def _create_view(
     types = {"model": "VARCHAR", "season": "VARCHAR"} | ({"res": "INTEGER"} if table == "cells" else {})
     if not tables:
         _create_empty(session, table, types)
+        _name_places(session, table, f"no_{table}")
         return
     places = [
         f"{PROTOCOL}://{file.relative_to(store.path).as_posix()}" for info in tables for file in info.files
     ]
     listed = ", ".join(f"'{place}'" for place in places)
     hive = ", ".join(f"'{name}': {kind}" for name, kind in types.items())
-    session.execute(
-        f"CREATE VIEW {table} AS SELECT * FROM "  # noqa: S608 - paths and names were checked by the manifest
-        f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}})"
-    )
+    read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}})"
+    _name_places(session, table, read)
+
+
+def _name_places(session: duckdb.DuckDBPyConnection, table: Table, source: str) -> None:
+    # Paths and names in the source were checked by the manifest.
+    session.execute(f"CREATE VIEW {table} AS SELECT *, {name_columns()} FROM {source}")  # noqa: S608
 
 
 def _create_empty(session: duckdb.DuckDBPyConnection, table: Table, types: Mapping[str, str]) -> None:
@@ -178,7 +186,7 @@ def _create_empty(session: duckdb.DuckDBPyConnection, table: Table, types: Mappi
     _create_table(session, "nothing", schema.empty_table())
     added = ", ".join(f"NULL::{kind} AS {name}" for name, kind in types.items())
     session.execute(
-        f"CREATE TABLE {table} AS SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry), {added} FROM nothing"  # noqa: S608
+        f"CREATE TABLE no_{table} AS SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry), {added} FROM nothing"  # noqa: S608
     )
     session.execute("DROP TABLE nothing")
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import shapely
 from h3ronpy.vector import cells_to_wkb_points
 
-from surco.embedstore import cells_schema, parcels_schema, quantize
+from surco.embedstore import cells_schema, comuna_at, comuna_of, parcels_schema, quantize
 from surco.encoder.parcels import Parcels
 from surco.encoder.pool import SHARE, SQUARE, UNIT, Sums
 
-__all__ = ["cell_batches", "parcel_batches"]
+__all__ = ["cell_batches", "cell_columns", "parcel_batches", "parcel_columns"]
 
 _ROWS = 65_536
 _MOST = np.iinfo(np.uint16).max
@@ -24,39 +24,55 @@ _LEAST_VARIANCE = 0.501 / SQUARE
 
 
 def cell_batches(sums: Sums) -> Iterator[pa.RecordBatch]:
-    """Rows of `cells_schema`, in the order of the cells; a cell of which nothing was seen has none."""
+    """Rows of `cells_schema`, in the order of the cells; a cell of which nothing was seen has none.
+
+    A cell's comuna is that of its centre.
+    """
     seen = np.flatnonzero(sums.pixels)
     schema = cells_schema(sums.vector.shape[1])
     for start in range(0, len(seen), _ROWS):
         rows = seen[start : start + _ROWS]
-        cells = pa.array(sums.key[rows])
-        columns: dict[str, pa.Array[Any]] = {
-            "h3": cells,
-            "geometry": pa.array(cells_to_wkb_points(cells)).cast(pa.binary()),
-        }
-        yield _batch({**columns, **_embedding_columns(sums, rows)}, schema)
+        yield _batch({**cell_columns(sums.key[rows]), **_embedding_columns(sums, rows)}, schema)
 
 
 def parcel_batches(sums: Sums, parcels: Parcels) -> Iterator[pa.RecordBatch]:
-    """Rows of `parcels_schema`; a parcel without a pixel that was seen has none."""
+    """Rows of `parcels_schema`; a parcel without a pixel that was seen has none.
+
+    A parcel's comuna is that of a point inside it.
+    """
     seen = np.flatnonzero(sums.pixels)
     schema = parcels_schema(sums.vector.shape[1])
     for start in range(0, len(seen), _ROWS):
         rows = seen[start : start + _ROWS]
-        which = sums.key[rows].astype(np.intp)
-        geometry = parcels.geometry[which]
-        sides = np.asarray(shapely.bounds(geometry), np.float32)
-        columns: dict[str, pa.Array[Any]] = {
-            "id": pa.array(parcels.id[which].tolist(), pa.string()),
-            "geometry": pa.array(shapely.to_wkb(geometry).tolist(), pa.binary()),
-            "bbox": pa.StructArray.from_arrays(
-                [pa.array(sides[:, side]) for side in range(4)], fields=list(schema.field("bbox").type)
-            ),
-            "metrics:area": pa.array(parcels.area[which].astype(np.float32)),
-            "metrics:perimeter": pa.array(parcels.perimeter[which].astype(np.float32)),
-            "crop:name": pa.array(parcels.crop[which].tolist(), pa.string()),
-        }
+        columns = parcel_columns(parcels, sums.key[rows].astype(np.intp))
         yield _batch({**columns, **_embedding_columns(sums, rows)}, schema)
+
+
+def cell_columns(cells: npt.NDArray[np.uint64]) -> dict[str, pa.Array[Any]]:
+    """The columns of `cells_schema` that say which cell a row is."""
+    keys = pa.array(cells)
+    return {
+        "h3": keys,
+        "geometry": pa.array(cells_to_wkb_points(keys)).cast(pa.binary()),
+        "comuna": comuna_of(cells),
+    }
+
+
+def parcel_columns(parcels: Parcels, which: npt.NDArray[np.intp]) -> dict[str, pa.Array[Any]]:
+    """The columns of `parcels_schema` that say which parcel a row is, and what grows there, of some parcels."""
+    geometry = parcels.geometry[which]
+    sides = np.asarray(shapely.bounds(geometry), np.float32)
+    inside = shapely.get_coordinates(shapely.point_on_surface(geometry))
+    box = list(parcels_schema(1).field("bbox").type)
+    return {
+        "id": pa.array(parcels.id[which].tolist(), pa.string()),
+        "geometry": pa.array(shapely.to_wkb(geometry).tolist(), pa.binary()),
+        "bbox": pa.StructArray.from_arrays([pa.array(sides[:, side]) for side in range(4)], fields=box),
+        "metrics:area": pa.array(parcels.area[which].astype(np.float32)),
+        "metrics:perimeter": pa.array(parcels.perimeter[which].astype(np.float32)),
+        "crop:name": pa.array(parcels.crop[which].tolist(), pa.string()),
+        "comuna": comuna_at(inside[:, 0], inside[:, 1]),
+    }
 
 
 def _batch(columns: dict[str, pa.Array[Any]], schema: pa.Schema) -> pa.RecordBatch:
@@ -78,7 +94,6 @@ def _embedding_columns(sums: Sums, rows: npt.NDArray[np.intp]) -> dict[str, pa.A
         "valid_fraction": pa.array((pixels / sums.total[rows]).astype(np.float32)),
         "n_optical": _mean_count(sums.optical[rows], pixels),
         "n_radar": _mean_count(sums.radar[rows], pixels),
-        "comuna": pa.nulls(len(rows), pa.uint16()),
     }
 
 
