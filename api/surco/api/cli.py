@@ -15,6 +15,8 @@ import click
 from surco.adapters import AdapterError
 from surco.api.asking_commands import adapters, demo, map_, serve, sql
 from surco.api.errors import ApiError
+from surco.api.forecasting_commands import forecast
+from surco.api.importing_commands import import_embeddings
 from surco.api.making_commands import embed, encode, pretrain, simulate
 from surco.api.progress import console, plain
 from surco.embedstore import EmbedstoreError
@@ -43,7 +45,19 @@ def main() -> None:
     """Surco: embeddings of the land as a database."""
 
 
-for command in (encode, embed, pretrain, simulate, adapters, map_, sql, serve, demo):
+for command in (
+    encode,
+    embed,
+    import_embeddings,
+    pretrain,
+    simulate,
+    forecast,
+    adapters,
+    map_,
+    sql,
+    serve,
+    demo,
+):
     main.add_command(command)
 
 

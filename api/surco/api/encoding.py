@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,15 @@ from surco.api.errors import ApiError
 from surco.embedstore import EmbedstoreError, Season, Store
 from surco.encoder import EncodeReport, EncoderError, encode_store, load_encoder
 
-__all__ = ["EncodeRequest", "describe_report", "encode_into", "parse_season"]
+__all__ = [
+    "EncodeRequest",
+    "describe_report",
+    "encode_into",
+    "parse_area",
+    "parse_resolutions",
+    "parse_season",
+    "store_to_fill",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,10 @@ def encode_into(
         EncoderError: see `encoder.encode_store`.
         EmbedstoreError: no season, or a store that cannot be written.
     """
-    resolutions, aoi = _resolutions(request.resolutions), _area(request.aoi)
+    resolutions, aoi = parse_resolutions(request.resolutions), parse_area(request.aoi)
     encoder = load_encoder(request.model)
-    new = not request.store.exists()
     season = parse_season(request.season, request.store)
-    store = Store.open_or_create(request.store, season.start_month)
-    try:
+    with store_to_fill(request.store, season) as store:
         return encode_store(
             request.catalog,
             season,
@@ -59,9 +66,18 @@ def encode_into(
             erode=request.erode,
             progress=progress,
         )
+
+
+@contextmanager
+def store_to_fill(path: Path, season: Season) -> Iterator[Store]:
+    """The store to write a season to, made where there is none; a new one goes again where its input is refused."""
+    new = not path.exists()
+    store = Store.open_or_create(path, season.start_month)
+    try:
+        yield store
     except (EncoderError, EmbedstoreError):
         if new and store.version == 0 and not _started(store):
-            shutil.rmtree(request.store)
+            shutil.rmtree(path)
         raise
 
 
@@ -104,15 +120,17 @@ def describe_report(report: EncodeReport, store: Path) -> str:
     return "\n".join(lines)
 
 
-def _resolutions(text: str) -> tuple[int, ...]:
+def parse_resolutions(text: str, option: str = "--res") -> tuple[int, ...]:
+    """H3 resolutions written with commas; raises ApiError for anything else, naming the command's option."""
     if not re.fullmatch(r"\s*\d{1,2}(\s*,\s*\d{1,2})*\s*", text):
         raise ApiError(
-            f"Expected H3 resolutions such as 9,11; got --res {text!r}. Write whole numbers with commas."
+            f"Expected H3 resolutions such as 9,11; got {option} {text!r}. Write whole numbers with commas."
         )
     return tuple(int(part) for part in text.split(","))
 
 
-def _area(text: str | None) -> tuple[float, ...] | Path | None:
+def parse_area(text: str | None) -> tuple[float, ...] | Path | None:
+    """A box of four numbers, or a file; raises ApiError for numbers that are no box."""
     if text is None or not re.fullmatch(r"[-+.\d\s,eE]+", text):
         return None if text is None else Path(text)
     try:

@@ -25,7 +25,7 @@ from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window
 from surco.encoder.pool import SHARE
 
-__all__ = ["ParcelError", "ParcelIndex", "Parcels", "read_parcels"]
+__all__ = ["ParcelError", "ParcelIndex", "Parcels", "in_degrees", "measure", "read_parcels"]
 
 _LON_LAT = "OGC:CRS84"
 _CROP = ("crop:name", "crop", "label")
@@ -132,7 +132,7 @@ def read_parcels(path: str | Path) -> Parcels:
         geometry, rows, crs = _read_geojson(path, content)
     if not rows:
         raise ParcelError(f"Expected at least one parcel in {path}; got none. Check the export.")
-    return _parcels(path, _in_degrees(path, geometry, crs), rows, hashlib.sha256(content).hexdigest())
+    return _parcels(path, in_degrees(path, geometry, crs), rows, hashlib.sha256(content).hexdigest())
 
 
 def _on_grid(geometry: Objects, crs: str) -> Objects:
@@ -187,14 +187,25 @@ def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]
     return shapes, rows, crs
 
 
-def _in_degrees(path: Path, geometry: Objects, crs: object) -> Objects:
+def in_degrees(path: Path, geometry: Objects, crs: object, first: int = 0) -> Objects:
+    """Valid polygons in longitude and latitude, repaired where they were not valid.
+
+    Args:
+        path: of their file, for messages.
+        geometry: (K,) shapes.
+        crs: that they are in, as pyproj takes it.
+        first: number in the file of the first of them, for messages.
+
+    Raises:
+        ParcelError: an unknown CRS, a shape that is no polygon, or one that does not lie on the globe.
+    """
     try:
         source = CRS.from_user_input(crs)
     except CRSError as error:
         raise ParcelError(
             f"Expected a known CRS in {path}; got {str(crs)[:100]!r}. Write the parcels in longitude and latitude."
         ) from error
-    for number, shape in enumerate(geometry):
+    for number, shape in enumerate(geometry, first):
         if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
             kind = "no geometry" if shape is None or shape.is_empty else shape.geom_type
             raise ParcelError(
@@ -209,9 +220,18 @@ def _in_degrees(path: Path, geometry: Objects, crs: object) -> Objects:
     if bad.any():
         raise ParcelError(
             f"Expected longitudes and latitudes in {path}; got {bounds[bad.argmax()].tolist()} in feature "
-            f"{int(bad.argmax())}. State the CRS of projected coordinates in the file's crs member."
+            f"{first + int(bad.argmax())}. State the CRS of projected coordinates in the file's crs member."
         )
     return np.array([*map(_polygonal, shapely.make_valid(flat)), None], object)[:-1]
+
+
+def measure(geometry: Objects) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Area in m² and perimeter in m of polygons in degrees, on the ellipsoid, (K,) each."""
+    geod = Geod(ellps="WGS84")
+    measures = np.array([geod.geometry_area_perimeter(shape) for shape in geometry], np.float64).reshape(
+        -1, 2
+    )
+    return np.abs(measures[:, 0]), measures[:, 1]
 
 
 def _polygonal(shape: shapely.Geometry) -> shapely.Geometry:
@@ -230,9 +250,7 @@ def _parcels(path: Path, geometry: Objects, rows: Sequence[dict[str, Any]], dige
             "Make the ids unique, or leave them out to number the parcels."
         )
     crops = [next((row[c] for c in _CROP if row.get(c) is not None), None) for row in rows]
-    geod = Geod(ellps="WGS84")
-    measures = np.array([geod.geometry_area_perimeter(shape) for shape in geometry], np.float64)
-    area = np.abs(measures[:, 0])
+    area, perimeter = measure(geometry)
     if area.max() > _MAX_AREA:
         raise ParcelError(
             f"Expected parcels of at most {_MAX_AREA / 1e6:,.0f} km² in {path}; got {area.max() / 1e6:,.0f} km², "
@@ -243,6 +261,6 @@ def _parcels(path: Path, geometry: Objects, rows: Sequence[dict[str, Any]], dige
         geometry,
         np.array([None if crop is None else str(crop) for crop in crops], object),
         area,
-        measures[:, 1],
+        perimeter,
         digest,
     )

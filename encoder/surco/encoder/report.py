@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
 
+import h3
 import h3ronpy
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from surco.embedstore import Season, Store
+from surco.embedstore.manifest import Partition
 from surco.encoder.pool import SHARE
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import TileSums
@@ -20,7 +23,7 @@ from surco.encoder.staging import TileSums
 Bbox = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
 
-__all__ = ["EncodeReport", "MonthReport", "notes_beside", "read_report", "run_note"]
+__all__ = ["EncodeReport", "MonthReport", "notes_beside", "read_report", "run_note", "with_earlier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,21 @@ def notes_beside(meta: Mapping[str, Any], bbox: Bbox, reach: float) -> list[dict
         if apart:
             kept.append(dict(note))
     return kept
+
+
+def with_earlier(note: dict[str, Any], held: Partition | None, level: int) -> dict[str, Any]:
+    """The `meta` of a table: this run's note and those of earlier runs that share no ground with it.
+
+    Args:
+        note: of the run, with its `bbox`.
+        held: the table as it was; None where there was none.
+        level: H3 resolution of the cells, or the coarsest for parcels: two cells apart is no common ground.
+    """
+    if held is None:
+        return {"runs": [note]}
+    metres = 2.0 * float(h3.average_hexagon_edge_length(level, unit="m"))
+    reach = metres / (111_000.0 * max(math.cos(math.radians(note["bbox"][1])), 0.1))
+    return {"runs": [*notes_beside(held.meta, tuple(note["bbox"]), reach), note]}
 
 
 def read_report(

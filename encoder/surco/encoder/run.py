@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import h3
 import pyarrow as pa
 import shapely
 
 from surco.embedstore import Season, Store
-from surco.embedstore.manifest import Partition
 from surco.encoder.area import project, read_area
 from surco.encoder.catalog import read_scenes
 from surco.encoder.composite import Composite, compose
@@ -25,7 +21,7 @@ from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcel
 from surco.encoder.pool import Sums, coarser, merge
 from surco.encoder.protocol import Encoder
 from surco.encoder.rasters import raster_settings
-from surco.encoder.report import EncodeReport, notes_beside, read_report, run_note
+from surco.encoder.report import EncodeReport, read_report, run_note, with_earlier
 from surco.encoder.runkey import run_key
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import Staging, TileSums, merged_cells
@@ -205,7 +201,7 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
             transaction.put_model(model_id, card)
         for level in plan.resolutions:
             batches = _cell_rows(plan, staging, level)
-            meta = _with_earlier(note, transaction.held("cells", model_id, season, level), level)
+            meta = with_earlier(note, transaction.held("cells", model_id, season, level), level)
             transaction.put_cells(
                 batches,
                 model_id=model_id,
@@ -217,19 +213,10 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
             )
         if plan.parcels is not None:
             batches = parcel_batches(_parcel_sums(plan, staging), plan.parcels)
-            meta = _with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST)
+            meta = with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST)
             transaction.put_parcels(
                 batches, model_id=model_id, season=season, sources=sources, meta=meta, merge=True
             )
-
-
-def _with_earlier(note: dict[str, Any], held: Partition | None, level: int) -> dict[str, Any]:
-    """This run's note and those of earlier runs that share no cell of a level, or parcel, with it."""
-    if held is None:
-        return {"runs": [note]}
-    metres = 2.0 * float(h3.average_hexagon_edge_length(level, unit="m"))
-    reach = metres / (111_000.0 * max(math.cos(math.radians(note["bbox"][1])), 0.1))
-    return {"runs": [*notes_beside(held.meta, tuple(note["bbox"]), reach), note]}
 
 
 def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from surco.embedstore import Season, Store, TableInfo
-
-__all__ = ["RasterReport", "raster_report", "tables_of"]
+__all__ = ["RasterReport", "raster_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +19,7 @@ class RasterReport:
         resumed: windows taken over from a run that was stopped.
         cells: rows by H3 resolution.
         parcels: rows; None where no parcels were given.
+        dimension: numbers in a vector.
         seconds: this run took.
         already: True where the store had everything and nothing was pooled.
     """
@@ -32,36 +31,24 @@ class RasterReport:
     resumed: int
     cells: Mapping[int, int]
     parcels: int | None
+    dimension: int
     seconds: float
     already: bool
 
 
-def tables_of(
-    store: Store, key: str, model_id: str, season: Season, resolutions: Sequence[int], *, parcels: bool
-) -> dict[int | None, TableInfo] | None:
-    """The tables of a run by resolution, None for parcels; None where not all of them are in the store."""
-    held = {
-        table.resolution: table
-        for table in store.tables()
-        if (table.model_id, table.season) == (model_id, season.name) and table.meta.get("run") == key
-    }
-    wanted = {*resolutions, *([None] if parcels else [])}
-    return held if wanted <= set(held) else None
-
-
 def raster_report(
-    key: str, tables: Mapping[int | None, TableInfo], resumed: int, began: float, *, already: bool
+    note: Mapping[str, Any], levels: Sequence[int], resumed: int, seconds: float, *, already: bool
 ) -> RasterReport:
-    """The report of a run that began at `began` of the monotonic clock, from its tables."""
-    meta = next(iter(tables.values())).meta
+    """The report of a run of these resolutions, from its note."""
     return RasterReport(
-        key=key,
-        rasters=meta["rasters"],
-        pixels=meta["pixels"],
-        pixels_seen=meta["pixels_seen"],
+        key=note["run"],
+        rasters=note["rasters"],
+        pixels=note["pixels"],
+        pixels_seen=note["pixels_seen"],
         resumed=resumed,
-        cells={level: table.rows for level, table in tables.items() if level is not None},
-        parcels=tables[None].rows if None in tables else None,
-        seconds=time.monotonic() - began,
+        cells={level: note["cells"][str(level)] for level in levels},
+        parcels=note["parcels"],
+        dimension=note["dimension"],
+        seconds=seconds,
         already=already,
     )

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import shapely
 
-from surco.embedstore import Season, Store, TableInfo
-from surco.encoder.area import read_area
+from surco.embedstore import Season, Store
+from surco.encoder.area import project, read_area
 from surco.encoder.errors import EncoderError
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
 from surco.encoder.pool import SHARE, Sums, coarser, merge
-from surco.encoder.published.raster_report import RasterReport, raster_report, tables_of
+from surco.encoder.published.landing import check_request, count_by_level, note_of, write_arguments
+from surco.encoder.published.raster_report import RasterReport, raster_report
 from surco.encoder.published.raster_windows import RasterWindow, plan_windows, pool_window
 from surco.encoder.published.rasters import RasterError, VectorRaster, open_raster
+from surco.encoder.report import with_earlier
 from surco.encoder.staging import merged_cells
 from surco.encoder.tables import cell_batches, parcel_batches
 
@@ -56,10 +59,11 @@ def pool_rasters(
 ) -> RasterReport:
     """Pool published embeddings into a store, as one more model of it.
 
-    Nothing is visible before everything is done, in one transaction; a run that was stopped goes on behind its last
-    finished window. Pixels of rasters that overlap count once for each. Such products are made of calendar years: a
-    store whose seasons start in January names them rightly. What a raster does not say stays empty: `ndvi` is null,
-    `n_optical` and `n_radar` are 0.
+    Rasters of another area join what the store has of the model and season: cells, and parcels by id, replace their
+    like, all others stay. Nothing is visible before everything is done, in one transaction; a run that was stopped goes
+    on behind its last finished window. Pixels of rasters that overlap count once for each. Such products are made of
+    calendar years: a store whose seasons start in January names them rightly. What a raster does not say stays empty:
+    `ndvi` is null, `n_optical` and `n_radar` are 0.
 
     Args:
         paths: AlphaEarth's GeoTIFFs, or TESSERA's `.npy` with scales and land mask, see `rasters`; one model's.
@@ -78,7 +82,8 @@ def pool_rasters(
         EmbedstoreError: a store that cannot be written.
     """
     began = time.monotonic()
-    _check(paths, season, store, resolutions)
+    _check(paths, resolutions)
+    check_request(season, store, model_id)
     request = _Request(
         season,
         model_id,
@@ -94,29 +99,26 @@ def pool_rasters(
         key = _key(rasters, request)
         found = _written(store, key, request)
         if found is not None:
-            return raster_report(key, found, 0, began, already=True)
-        parts = _plan(rasters, request, store.staging(key))
-        resumed = _pool_parts(parts, request, progress)
-    meta = _meta(key, len(rasters), parts)
-    _commit(parts, request, store, meta, sorted({Path(path).name for path in paths}))
+            return raster_report(found, request.levels, 0, time.monotonic() - began, already=True)
+        try:
+            parts = _plan(rasters, request, store.staging(key))
+            resumed = _pool_parts(parts, request, progress)
+            note = _note(key, rasters, request, parts)
+            _commit(parts, request, store, note, sorted({Path(path).name for path in paths}))
+        except EncoderError:
+            # Other inputs are another run: nobody would come back for the windows of this one.
+            store.clear_staging(key)
+            raise
     store.clear_staging(key)
-    written = _written(store, key, request)
-    if written is None:
-        raise RuntimeError(f"the tables of run {key} are not in {store.path} after their transaction")
-    return raster_report(key, written, resumed, began, already=False)
+    return raster_report(note, request.levels, resumed, time.monotonic() - began, already=False)
 
 
-def _check(paths: Sequence[str | Path], season: Season, store: Store, resolutions: Sequence[int]) -> None:
+def _check(paths: Sequence[str | Path], resolutions: Sequence[int]) -> None:
     if not paths or isinstance(paths, str):
         raise RasterError(f"Expected a list of rasters, got {paths!r}. Name at least one file.")
     if not resolutions or not all(_COARSEST <= level <= _FINEST for level in resolutions):
         raise EncoderError(
             f"Expected H3 resolutions from {_COARSEST} to {_FINEST}; got {list(resolutions)}. Use 9 and 11."
-        )
-    if season.start_month != store.start_month:
-        raise EncoderError(
-            f"Expected a season that starts in month {store.start_month}, as all of the store {store.path}; "
-            f"got {season.start} to {season.end}. Change the season's dates, or write to another store."
         )
 
 
@@ -135,7 +137,7 @@ def _key(rasters: Sequence[VectorRaster], request: _Request) -> str:
     season = [request.season.start.isoformat(), request.season.last_day.isoformat()]
     area = None if request.area is None else request.area.wkb_hex
     digest = None if request.parcels is None else request.parcels.digest
-    parts = ["rasters-1", sorted(files), season, request.levels, digest, request.erode, area, request.card]
+    parts = ["rasters-2", sorted(files), season, request.levels, digest, request.erode, area, request.card]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -163,44 +165,56 @@ def _plan(rasters: Sequence[VectorRaster], request: _Request, folder: Path) -> l
     return plan_windows(rasters, indices, request.area, folder)
 
 
-def _meta(key: str, rasters: int, parts: Sequence[RasterWindow]) -> dict[str, Any]:
+def _note(
+    key: str, rasters: Sequence[VectorRaster], request: _Request, parts: Sequence[RasterWindow]
+) -> dict[str, Any]:
+    """What is kept of a run with each of its tables, as JSON: key, place, rows and pixels."""
     pixels, seen = 0, 0
+    cells, parcels = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
     for part in parts:
         sums = part.sums()
         pixels += sums.pixels
         seen += int(sums.cells.pixels.sum()) // SHARE
+        cells.append(sums.cells.key[sums.cells.pixels > 0])
+        parcels.append(sums.parcels.key[sums.parcels.pixels > 0])
     if not seen:
         raise RasterError(
-            f"Expected at least one pixel with a vector in the area, got none in {pixels} pixels of {rasters} rasters. "
-            "Choose another area or other rasters."
+            f"Expected at least one pixel with a vector in the area, got none in {pixels} pixels of {len(rasters)} "
+            "rasters. Choose another area or other rasters."
         )
-    return {"run": key, "rasters": rasters, "pixels": pixels, "pixels_seen": seen}
+    outlines = [project(part.area, part.raster.crs, "OGC:CRS84") for part in parts]
+    return {
+        "run": key, "name": rasters[0].files[0].stem, "bbox": list(shapely.total_bounds(outlines)),
+        "rasters": len(rasters), "pixels": pixels, "pixels_seen": seen, "dimension": rasters[0].dimension,
+        "cells": count_by_level(np.concatenate(cells), request.levels),
+        "parcels": None if request.parcels is None else len(np.unique(np.concatenate(parcels))),
+    }  # fmt: skip
 
 
 def _commit(
     parts: Sequence[RasterWindow],
     request: _Request,
     store: Store,
-    meta: Mapping[str, Any],
+    note: dict[str, Any],
     sources: list[str],
 ) -> None:
     """Merge the windows and write all tables in one transaction."""
     model_id, season = request.model_id, request.season
+    shared = write_arguments(model_id, season, sources, request.card)
     with store.transaction() as transaction:
         transaction.put_model(model_id, request.card)
         for level in request.levels:
             rows = _cell_rows(parts, request.levels[0], level)
-            transaction.put_cells(
-                rows, model_id=model_id, season=season, resolution=level, sources=sources, meta=meta
-            )
+            meta = with_earlier(note, transaction.held("cells", model_id, season, level), level)
+            transaction.put_cells(rows, resolution=level, meta=meta, **shared)
         if request.parcels is not None:
             sums = merge([part.sums().parcels for part in parts])
             if not sums.pixels.any():
                 raise ParcelError(
                     "Expected a parcel with at least one pixel that has a vector, got none. Check the parcels' CRS."
                 )
-            batches = parcel_batches(sums, request.parcels)
-            transaction.put_parcels(batches, model_id=model_id, season=season, sources=sources, meta=meta)
+            meta = with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST)
+            transaction.put_parcels(parcel_batches(sums, request.parcels), meta=meta, **shared)
 
 
 def _cell_rows(parts: Sequence[RasterWindow], finest: int, level: int) -> Iterator[pa.RecordBatch]:
@@ -212,6 +226,6 @@ def _cell_rows(parts: Sequence[RasterWindow], finest: int, level: int) -> Iterat
         yield from cell_batches(sums)
 
 
-def _written(store: Store, key: str, request: _Request) -> dict[int | None, TableInfo] | None:
+def _written(store: Store, key: str, request: _Request) -> Mapping[str, Any] | None:
     with_parcels = request.parcels is not None
-    return tables_of(store, key, request.model_id, request.season, request.levels, parcels=with_parcels)
+    return note_of(store, key, request.model_id, request.season, request.levels, parcels=with_parcels)

@@ -3,12 +3,14 @@
 AlphaEarth (and our own pixel COGs): int8, -128 = no data in every band, v = sign(q) (|q| / 127.5)^2, rows from north to
 south or, as its published files, from south to north. GeoTIFFs of floats are vectors as they are.
 TESSERA: `grid_LON_LAT.npy` (H, W, D) int8 and `grid_LON_LAT_scales.npy` (H, W) or (H, W, D), v = q * scale; the place
-is that of the GeoTIFF of the same name, beside it or in the folder of land masks that GeoTessera keeps.
+is that of the GeoTIFF of the same name, beside it or in the folder of land masks that GeoTessera keeps; where there is
+none (version 2 of TESSERA has none), that which the name says (`tessera_place`).
 Vectors are brought to unit length: AlphaEarth's have it but for rounding, TESSERA's have not.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,21 @@ import numpy.typing as npt
 import rasterio
 from affine import Affine
 from rasterio.errors import RasterioError
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from surco.encoder.errors import EncoderError
+from surco.encoder.grid import PIXEL_M
 from surco.encoder.protocol import Floats
 
-__all__ = ["RasterError", "VectorRaster", "dequantize_squares", "open_raster"]
+__all__ = [
+    "RasterError",
+    "VectorRaster",
+    "dequantize_squares",
+    "open_raster",
+    "tessera_place",
+    "unit_vectors",
+]
 
 _NODATA = -128
 _LONGEST = 4096
@@ -32,6 +43,8 @@ _LONGEST = 4096
 
 _LAND_MASKS = ("global_0.1_degree_tiff_all", "landmasks")
 _SCALES = "_scales.npy"
+_TILE = re.compile(r"grid_(-?\d{1,3}(?:\.\d+)?)_(-?\d{1,2}(?:\.\d+)?)")
+_TILE_DEGREES = 0.1
 
 
 class RasterError(EncoderError):
@@ -117,26 +130,24 @@ class _GeoTiff:
             raise _unreadable(self.files[0], error) from error
         numbers = numbers.reshape(self.dimension, -1).T
         if self._whole_numbers:
-            return _unit(dequantize_squares(numbers))
+            return unit_vectors(dequantize_squares(numbers))
         nodata = self._source.nodata
         if nodata is not None and not np.isnan(nodata):
             numbers = np.where(numbers == np.float32(nodata), np.float32(np.nan), numbers)
-        return _unit(numbers)
+        return unit_vectors(numbers)
 
 
 class _Tessera:
-    def __init__(self, path: Path, numbers: np.ndarray, scales: np.ndarray, place: Path) -> None:
+    def __init__(self, path: Path, numbers: np.ndarray, scales: np.ndarray) -> None:
         self._numbers, self._scales = numbers, scales
         self.shape, self.dimension = (numbers.shape[0], numbers.shape[1]), numbers.shape[2]
         self.block = (1, numbers.shape[1])
-        with _open_geotiff(place) as source:
-            self.crs, self.transform = _placed(place, source)
-            if source.shape != self.shape:
-                raise RasterError(
-                    f"Expected {place} to have the {self.shape} pixels of {path}, got {source.shape}. "
-                    "Fetch the land mask of the same tile."
-                )
-        self.files = (path, _scales_of(path), place)
+        mask = _land_mask(path)
+        placed = (
+            _placed_by_name(path, self.shape) if mask is None else _placed_by_mask(mask, path, self.shape)
+        )
+        self.crs, self.transform = placed
+        self.files = (path, _scales_of(path)) if mask is None else (path, _scales_of(path), mask)
 
     def read(self, row: int, column: int, rows: int, columns: int) -> Floats:
         inside = slice(row, row + rows), slice(column, column + columns)
@@ -144,7 +155,7 @@ class _Tessera:
         if scales.ndim == 2:
             scales = scales[..., None]
         vectors = self._numbers[inside].astype(np.float32) * scales
-        return _unit(vectors.reshape(-1, self.dimension))
+        return unit_vectors(vectors.reshape(-1, self.dimension))
 
 
 def _open_tessera(path: Path) -> _Tessera:
@@ -159,7 +170,7 @@ def _open_tessera(path: Path) -> _Tessera:
             f"Expected int8 (H, W, D) in {path} and float32 (H, W) or (H, W, D) in {_scales_of(path).name}, got "
             f"{numbers.dtype} {numbers.shape} and {scales.dtype} {scales.shape}. Fetch both files of one tile."
         )
-    return _Tessera(path, numbers, scales, _place_of(path))
+    return _Tessera(path, numbers, scales)
 
 
 def _array(path: Path) -> np.ndarray:
@@ -174,15 +185,51 @@ def _scales_of(path: Path) -> Path:
     return path.with_name(path.stem + _SCALES)
 
 
-def _place_of(path: Path) -> Path:
+def tessera_place(name: str) -> tuple[str, Affine, tuple[int, int]] | None:
+    """CRS, transform and shape (rows, columns) of the tile `grid_LON_LAT`; None where the name is another.
+
+    A tile is a square of 0.1 degrees round the place it is named after, on 10 m pixels of that place's UTM zone, from
+    the upper left corner of the rectangle that holds the square (the layout of GeoTessera's tiles, which are said to
+    keep to it without exception; the shape tells whether one does).
+    """
+    match = _TILE.fullmatch(name)
+    if match is None or not (abs(float(match[1])) <= 180 and abs(float(match[2])) <= 84):
+        return None
+    lon, lat = float(match[1]), float(match[2])
+    zone = min(int((lon + 180) // 6), 59) + 1
+    crs = f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
+    half = _TILE_DEGREES / 2
+    west, south, east, north = transform_bounds(
+        "EPSG:4326", crs, lon - half, lat - half, lon + half, lat + half
+    )
+    shape = round((north - south) / PIXEL_M), round((east - west) / PIXEL_M)
+    return crs, Affine(PIXEL_M, 0.0, west, 0.0, -PIXEL_M, north), shape
+
+
+def _land_mask(path: Path) -> Path | None:
     beside = [path.with_suffix(suffix) for suffix in (".tif", ".tiff")]
     kept = [p / name / f"{path.stem}.tiff" for p in list(path.parents)[:5] for name in _LAND_MASKS]
-    for place in (*beside, *kept):
-        if place.is_file():
-            return place
+    return next((place for place in (*beside, *kept) if place.is_file()), None)
+
+
+def _placed_by_mask(mask: Path, path: Path, shape: tuple[int, int]) -> tuple[str, Affine]:
+    with _open_geotiff(mask) as source:
+        if source.shape != shape:
+            raise RasterError(
+                f"Expected {mask} to have the {shape} pixels of {path}, got {source.shape}. "
+                "Fetch the land mask of the same tile."
+            )
+        return _placed(mask, source)
+
+
+def _placed_by_name(path: Path, shape: tuple[int, int]) -> tuple[str, Affine]:
+    named = tessera_place(path.stem)
+    if named is not None and named[2] == shape:
+        return named[0], named[1]
+    said = "its name says no place" if named is None else f"by its name it would have {named[2]} pixels"
     raise RasterError(
         f"Expected the land mask {path.stem}.tiff, which says where {path} lies, beside it or in a folder "
-        f"{_LAND_MASKS[0]} above; got none. Fetch the tile's land mask."
+        f"{_LAND_MASKS[0]} above; got none, and {said}, not {shape}. Fetch the tile's land mask."
     )
 
 
@@ -196,8 +243,8 @@ def _placed(path: Path, source: rasterio.DatasetReader) -> tuple[str, Affine]:
     return source.crs.to_string(), transform
 
 
-def _unit(vectors: Floats) -> Floats:
-    """Rows of unit length; NaN where a number is missing or all are zero."""
+def unit_vectors(vectors: Floats) -> Floats:
+    """Rows (N, D) of unit length; NaN where a number is missing or all are zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     out: Floats = np.full(vectors.shape, np.nan, np.float32)
     np.divide(vectors, length, out=out, where=np.isfinite(length) & (length > 0))
