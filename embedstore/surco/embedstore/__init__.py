@@ -27,7 +27,8 @@ from surco.embedstore.schema import (
 from surco.embedstore.search import nearest
 from surco.embedstore.season import Season
 from surco.embedstore.sql import connect, run_sql, run_sql_on
-from surco.embedstore.store import Store, TableInfo
+from surco.embedstore.store import Store
+from surco.embedstore.tables import TableInfo
 from surco.embedstore.transaction import Transaction
 
 __all__ = [

@@ -18,7 +18,8 @@ from surco.embedstore.labels import Labels
 from surco.embedstore.quantise import dequantize
 from surco.embedstore.schema import fixed_size_matrix
 from surco.embedstore.season import Season
-from surco.embedstore.store import Store, TableInfo
+from surco.embedstore.store import Store
+from surco.embedstore.tables import TableInfo
 
 __all__ = ["Conflict", "Examples", "match_labels"]
 

@@ -18,7 +18,8 @@ from surco.embedstore.quantise import dequantize
 from surco.embedstore.schema import Table, fixed_size_matrix
 from surco.embedstore.season import Season
 from surco.embedstore.sql import connect
-from surco.embedstore.store import Store, TableInfo
+from surco.embedstore.store import Store
+from surco.embedstore.tables import TableInfo
 
 __all__ = ["nearest"]
 

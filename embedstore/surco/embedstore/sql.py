@@ -19,7 +19,8 @@ from surco.embedstore.errors import QueryError
 from surco.embedstore.place_names import create_comunas, name_columns
 from surco.embedstore.readonly import PROTOCOL, ReadOnlyFiles
 from surco.embedstore.schema import Table, cells_schema, parcels_schema
-from surco.embedstore.store import Store, TableInfo
+from surco.embedstore.store import Store
+from surco.embedstore.tables import TableInfo
 
 __all__ = ["connect", "run_sql", "run_sql_on"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,36 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from surco.embedstore.errors import ModelMismatchError, StoreError
-from surco.embedstore.geoparquet import sha256_of
-from surco.embedstore.manifest import Bbox, FileEntry, Manifest, Partition
+from surco.embedstore.files import unchanged_file
+from surco.embedstore.manifest import Manifest
 from surco.embedstore.names import check_name
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
+from surco.embedstore.tables import TableInfo, chosen, describe
 from surco.embedstore.transaction import Transaction
 from surco.embedstore.versions import latest_manifest, read_start_month, write_settings
 
-__all__ = ["Store", "TableInfo"]
-
-
-@dataclass(frozen=True, slots=True)
-class TableInfo:
-    """One table of one model, season and (for cells) resolution.
-
-    `season` is the name, `as_of` the last day seen where the season was not over; `bbox` is west, south, east, north
-    in degrees; `files` are absolute paths; `meta` is what the writer left.
-    """
-
-    table: str
-    model_id: str
-    season: str
-    resolution: int | None
-    rows: int
-    files: list[Path]
-    dimension: int
-    bbox: Bbox
-    as_of: date | None
-    sources: tuple[str, ...]
-    meta: Mapping[str, Any]
+__all__ = ["Store"]
 
 
 class Store:
@@ -130,7 +108,7 @@ class Store:
 
     def tables(self) -> list[TableInfo]:
         """All tables, by table, model, season and resolution."""
-        return [self._info(partition) for partition in self._manifest.partitions]
+        return [describe(self._path, partition) for partition in self._manifest.partitions]
 
     def seasons(self) -> list[str]:
         """Names of the seasons that any table has, in order of time."""
@@ -159,7 +137,7 @@ class Store:
                 "Name one of them, or fit it first with `surco adapters fit`.",
             )
         for file in bundle.files:
-            self._unchanged(file)
+            unchanged_file(self._path, file)
         return self._path / bundle.folder
 
     def model_card(self, model_id: str) -> dict[str, Any]:
@@ -171,7 +149,7 @@ class Store:
                 repr(model_id),
                 "Name one of them.",
             )
-        return dict(json.loads(self._unchanged(bundle.files[0]).read_bytes()))
+        return dict(json.loads(unchanged_file(self._path, bundle.files[0]).read_bytes()))
 
     def find(
         self,
@@ -187,18 +165,8 @@ class Store:
             StoreError: nothing fits.
             ModelMismatchError: the model is not there, or several are and none is named.
         """
-        held = [p for p in self._manifest.partitions if p.table == table]
-        name = season.name if isinstance(season, Season) else season
-        fitting = [p for p in held if name in (None, p.season.name) and resolution in (None, p.resolution)]
-        if not fitting:
-            wanted = "any" if resolution is None else resolution
-            raise StoreError(
-                f"table {table} with season {name or 'any'} and resolution {wanted}",
-                f"{self._path} with {_list(held) or 'no such table'}",
-                "Name a season and resolution that are there, or encode them first.",
-            )
-        fitting = self._of_model(fitting, model_id)
-        return self._info(max(fitting, key=lambda p: (p.season, p.resolution or 0)))
+        partitions = self._manifest.partitions
+        return describe(self._path, chosen(self._path, partitions, table, season, resolution, model_id))
 
     def read(
         self,
@@ -244,65 +212,3 @@ class Store:
 
     def _moved(self, manifest: Manifest) -> None:
         self._manifest = manifest
-
-    def _of_model(self, partitions: list[Partition], model_id: str | None) -> list[Partition]:
-        held = sorted({p.model_id for p in partitions})
-        if model_id is None and len(held) > 1:
-            raise ModelMismatchError(
-                "one model",
-                f"vectors of {held} in {self._path}",
-                "Name the model: vectors of two cannot be compared.",
-            )
-        if model_id is not None and model_id not in held:
-            raise ModelMismatchError(
-                f"vectors of model {model_id}",
-                f"{self._path} with vectors of {held}",
-                "Use the model that wrote the store, or encode again with this one.",
-            )
-        return [p for p in partitions if model_id in (None, p.model_id)]
-
-    def _info(self, partition: Partition) -> TableInfo:
-        return TableInfo(
-            table=partition.table,
-            model_id=partition.model_id,
-            season=partition.season.name,
-            resolution=partition.resolution,
-            rows=partition.rows,
-            files=[self._file(file) for file in partition.files],
-            dimension=partition.dimension,
-            bbox=partition.bbox,
-            as_of=partition.season.as_of,
-            sources=partition.sources,
-            meta=partition.meta,
-        )
-
-    def _unchanged(self, entry: FileEntry) -> Path:
-        """As `_file`, with its SHA-256 too: for small files that are trusted as a whole."""
-        path = self._file(entry)
-        if sha256_of(path) != entry.sha256:
-            raise StoreError(
-                f"{path} with SHA-256 {entry.sha256}",
-                "other content",
-                "Restore the file from a copy, or write it again.",
-            )
-        return path
-
-    def _file(self, entry: FileEntry) -> Path:
-        """The file's path, where it is there, inside the store, and of the size that the manifest says."""
-        path = self._path / entry.path
-        inside = path.resolve().is_relative_to(self._path.resolve())
-        size = path.stat().st_size if inside and path.is_file() else None
-        if size != entry.bytes:
-            raise StoreError(
-                f"{path} of {entry.bytes} bytes",
-                "no such file" if size is None else f"{size} bytes",
-                "The store was changed from outside; restore the file from a copy, or encode again.",
-            )
-        return path
-
-
-def _list(partitions: list[Partition]) -> str:
-    return ", ".join(
-        f"{p.table} {p.season.name}" + (f" res {p.resolution}" if p.resolution is not None else "")
-        for p in partitions
-    )
