@@ -65,7 +65,7 @@ def missing_sensors(tables: Sequence[Table], models: Encoders, cache: RawCache, 
                 left = _f1(by_table[table.name], poor[name], seed)
                 cell = {"all": whole, "left": left, "raw all": raw_all, "raw left": raw_left[name]}
                 rows.setdefault((model, name), {})[table.name] = cell
-    return rows
+    return {(m, name): rows[m, name] for m in models for name in CONDITIONS if (m, name) in rows}
 
 
 def _raw(table: Table, cache: RawCache, seed: int) -> list[float]:
@@ -172,10 +172,13 @@ def _raw_halves(series: SampleSeries, halves: Sequence[SampleSeries]) -> tuple[n
 def halves_table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> tuple[dict[str, Any], str]:
     """JSON values and Markdown."""
     tables = list(found["chance"]["full"])
-    lines = [
-        [vectors, asked, points(float(np.mean(list(shares.values())))), *(points(shares[t]) for t in tables)]
-        for vectors, by_asked in found.items()
-        for asked, shares in by_asked.items()
-    ]
-    header = ["vectors", "asked with", f"same class among {NEIGHBOURS} nearest, mean", *tables]
+    lines = []
+    for vectors, by_asked in found.items():
+        full = float(np.mean(list(by_asked["full"].values())))
+        for asked, shares in by_asked.items():
+            mean = float(np.mean(list(shares.values())))
+            each = [points(shares[t]) for t in tables]
+            lines.append([vectors, asked, points(mean), f"{100 * mean / full:.0f} %", *each])
+    head = f"same class among {NEIGHBOURS} nearest, mean"
+    header = ["vectors", "asked with", head, "of full", *tables]
     return {name: dict(by_asked) for name, by_asked in found.items()}, markdown(header, lines)

@@ -187,22 +187,19 @@ def test_half_seasons_share_no_date() -> None:
     assert int(first.sum()) == int(last.sum())
 
 
-def test_neighbours_are_of_other_places() -> None:
-    """A row's like in its own spatial group does not count; vectors that hold the class give 1, others chance."""
-    from encoder_gaps import same_class_share
+def test_neighbours_are_of_other_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors that hold the class give 1, others chance; a row's twin in its own spatial group does not count."""
+    import encoder_gaps
 
+    rng = np.random.default_rng(0)
     label = np.repeat(["a", "b"], 40)
-    group = np.arange(80) % 40 // 2
-    group = np.where(label == "b", group + 20, group)
-    good = np.eye(2)[(label == "b").astype(int)] + 0.01 * np.random.default_rng(0).standard_normal((80, 2))
-    assert same_class_share(good, good, label, group) == 1.0
-    places = np.eye(40)[group]
-    alone = np.where(label == "a", "a", "b")
-    assert same_class_share(places, places, alone, np.zeros(80)) != same_class_share(
-        places, places, alone, np.arange(80)
-    )
-    random = np.random.default_rng(0).standard_normal((80, 16))
-    assert 0.35 < same_class_share(random, random, label, group) < 0.65
+    place = np.arange(80) // 2
+    good = np.eye(2)[(label == "b").astype(int)] + 0.01 * rng.standard_normal((80, 2))
+    assert encoder_gaps.same_class_share(good, good, label, place) == 1.0
+    twins = rng.standard_normal((40, 16))[place]
+    monkeypatch.setattr(encoder_gaps, "NEIGHBOURS", 1)
+    assert encoder_gaps.same_class_share(twins, twins, label, np.arange(80)) == 1.0
+    assert 0.3 < encoder_gaps.same_class_share(twins, twins, label, place) < 0.7
 
 
 @dataclass(frozen=True)
