@@ -44,9 +44,11 @@ def test_overview_says_what_is_there(client: TestClient) -> None:
     """Seasons, tables, models, adapters, and what is shown first."""
     facts = client.get("/api/overview").json()
     assert facts["area"] == "Valle chico"
-    assert facts["defaults"] == {"season": "2024-25", "adapter": "crops", "unit": "parcels"}
+    model = facts["models"][0]
+    assert facts["defaults"] == {"season": "2024-25", "adapter": "crops", "model": model, "unit": "parcels"}
     (season,) = facts["seasons"]
-    assert (season["parcels"], [c["resolution"] for c in season["cells"]]) == (40, [9, 11])
+    held = season["models"][model]
+    assert (held["parcels"], [c["resolution"] for c in held["cells"]]) == (40, [9, 11])
     assert (season["months"][0], season["months"][-1]) == ("2024-05", "2025-04")
     assert {c["name"] for c in facts["adapters"][0]["classes"]} == {*CROPS, WILD}
     west, south, east, north = facts["bbox"]

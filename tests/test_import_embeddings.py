@@ -14,11 +14,14 @@ import rasterio
 import shapely
 from affine import Affine
 from click.testing import CliRunner, Result
+from litestar.testing import TestClient
 from pyproj import CRS, Transformer
 from rasterio.warp import transform_bounds
 from store_builders import cell_ids, small_store, squares
 
+from surco.api.app import create_app
 from surco.api.cli import main
+from surco.api.settings import Settings
 from surco.embedstore import Season, Store, connect, dequantize, fixed_size_matrix, nearest
 from surco.encoder.published import import_tables
 from surco.encoder.published.rasters import open_raster, tessera_place
@@ -333,6 +336,23 @@ def test_a_model_of_another_length_stands_beside_ours(tmp_path: Path) -> None:
         zip(*(pq.read_table(tmp_path / "map.parquet")[c].to_pylist() for c in ("id", "class")), strict=True)
     )
     assert np.mean([classes[f"{c:x}"] == ("a" if i < 100 else "b") for i, c in enumerate(cells)]) > 0.95
+
+
+def test_the_page_shows_one_model_at_a_time(tmp_path: Path) -> None:
+    """Beside a model of cells only, a store without an adapter shows the one with parcels, and says what each has."""
+    path = tmp_path / "store"
+    small_store(path)
+    file = write_cells(tmp_path / "cells.parquet", cell_ids(50), numbers(50, 128))
+    take_in(file, "--store", path, "--season", "2024-25", "--model-id", "other-1")
+    with TestClient(create_app(Settings(store=path))) as client:
+        facts = client.get("/api/overview").json()
+        held = facts["seasons"][0]["models"]
+        assert {m: (h["parcels"], [c["rows"] for c in h["cells"]]) for m, h in held.items()} == {
+            "surco-test-1": (40, [200]), "other-1": (0, [50]),
+        }  # fmt: skip
+        assert (facts["defaults"]["model"], facts["defaults"]["unit"]) == ("surco-test-1", "parcels")
+        assert len(client.get("/api/map").json()["id"]) == 40
+        assert len(client.get("/api/map", params={"unit": "cells"}).json()["id"]) == 200
 
 
 def test_our_own_cells_come_back_from_another_store(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class Answers:
                 "Fill it with `surco encode` first."
             )
         bounds = np.array([info.bbox for info in tables])
+        season, model_id = self._season(store, None), self._model(store, None)
         return {
             "area": self._settings.area_name,
             "version": store.version,
@@ -66,18 +67,18 @@ class Answers:
             "models": store.models(),
             "adapters": [self._adapter_facts(store, name) for name in store.adapters()],
             "defaults": {
-                "season": self._season(store, None),
+                "season": season,
                 "adapter": self._adapter(store, None),
-                "unit": _default_unit(tables),
+                "model": model_id,
+                "unit": _default_unit(tables, season, model_id),
             },
         }
 
     def places(self, question: Question) -> Places:
         """The rows that a question means."""
         store = self.store()
-        season = self._season(store, question.season)
-        unit = question.unit or _default_unit(store.tables())
-        model_id = self._model(store, question.adapter)
+        season, model_id = self._season(store, question.season), self._model(store, question.adapter)
+        unit = question.unit or _default_unit(store.tables(), season, model_id)
         info = self._table(store, season, unit, question.resolution, model_id)
         if info.rows > self._settings.max_places:
             raise TooLargeError(
@@ -204,12 +205,17 @@ class Answers:
 
     def _adapter_facts(self, store: Store, name: str) -> dict[str, Any]:
         adapter = load_adapter(store.adapter_dir(name))
-        return {"name": name, "classes": _styles([str(c) for c in adapter.classes_])}
+        styles = _styles([str(c) for c in adapter.classes_])
+        return {"name": name, "model": adapter_model(store, name), "classes": styles}
 
     def _model(self, store: Store, adapter: str | None) -> str:
-        """The model that the adapter reads; without an adapter the first that has vectors."""
+        """The model that the adapter reads; without one the first that has parcels, or else cells, in the season."""
         name = self._adapter(store, adapter)
-        return adapter_model(store, name) if name else store.tables()[0].model_id
+        if name:
+            return adapter_model(store, name)
+        season = self._season(store, None)
+        tables = sorted(store.tables(), key=lambda t: (t.season != season, t.table != "parcels"))
+        return tables[0].model_id
 
     def _table(
         self, store: Store, season: str, unit: Unit, resolution: int | None, model_id: str
@@ -244,11 +250,19 @@ def _grounds(tables: Sequence[TableInfo]) -> list[dict[str, Any]]:
 
 def _season_facts(store: Store, name: str) -> dict[str, Any]:
     tables = [info for info in store.tables() if info.season == name]
-    cells = sorted((t for t in tables if t.table == "cells"), key=lambda t: t.resolution or 0)
     months = Season.parse(name, store.start_month).months()
+    models = sorted({info.model_id for info in tables})
     return {
         "name": name,
         "months": [first.strftime("%Y-%m") for first, _ in months],
+        "models": {model: _model_facts([t for t in tables if t.model_id == model]) for model in models},
+    }
+
+
+def _model_facts(tables: Sequence[TableInfo]) -> dict[str, Any]:
+    """What a season has of one model: rows of parcels, and cells by resolution, coarsest first."""
+    cells = sorted((t for t in tables if t.table == "cells"), key=lambda t: t.resolution or 0)
+    return {
         "parcels": sum(t.rows for t in tables if t.table == "parcels"),
         "cells": [
             {
@@ -261,8 +275,9 @@ def _season_facts(store: Store, name: str) -> dict[str, Any]:
     }
 
 
-def _default_unit(tables: Sequence[TableInfo]) -> Unit:
-    return "parcels" if any(info.table == "parcels" for info in tables) else "cells"
+def _default_unit(tables: Sequence[TableInfo], season: str, model_id: str) -> Unit:
+    held = ("parcels", season, model_id)
+    return "parcels" if any((t.table, t.season, t.model_id) == held for t in tables) else "cells"
 
 
 def _styles(names: Sequence[str]) -> list[dict[str, str]]:

@@ -21,6 +21,13 @@ const UNSEEN = [160, 160, 160];
 const narrow = () => matchMedia("(max-width: 700px)").matches;
 const query = () => ({ season: state.season, adapter: state.adapter, unit: state.unit, res: state.unit === "cells" ? state.res : null });
 const seasonNow = () => now.overview.seasons.find((s) => s.name === state.season);
+// A map is of one model: that of its classifier.
+const modelNow = () => now.overview.adapters.find((a) => a.name === state.adapter)?.model ?? now.overview.defaults.model;
+const seasonsNow = () => {
+  const held = now.overview.seasons.filter((s) => modelNow() in s.models);
+  return held.length ? held : now.overview.seasons;
+};
+const heldNow = () => seasonNow().models[modelNow()] ?? { cells: [], parcels: 0 };
 
 async function start() {
   speak(state.lang);
@@ -39,11 +46,12 @@ async function start() {
 
 // Names in the address that the store does not know fall back to what it has.
 function settle() {
-  const { seasons, adapters, defaults } = now.overview;
+  const { adapters, defaults } = now.overview;
   const known = (name, list, fallback) => (list.some((item) => item.name === name) ? name : fallback);
-  state.season = known(state.season, seasons, defaults.season);
   state.adapter = known(state.adapter, adapters, defaults.adapter);
-  const { cells, parcels } = seasonNow();
+  const seasons = seasonsNow();
+  state.season = known(state.season, seasons, known(defaults.season, seasons, seasons.at(-1)?.name));
+  const { cells, parcels } = heldNow();
   const units = [cells.length && "cells", parcels && "parcels"].filter(Boolean);
   state.unit = units.includes(state.unit) ? state.unit : units.includes(defaults.unit) ? defaults.unit : units[0];
   const fitting = cells.filter((c) => c.rows <= now.overview.max_cells);
@@ -54,10 +62,10 @@ function settle() {
 }
 
 function fillChoices() {
-  const { seasons, adapters } = now.overview;
-  const { cells, parcels } = seasonNow();
+  const { adapters } = now.overview;
+  const { cells, parcels } = heldNow();
   const options = (items, chosen) => items.map(([value, text]) => make("option", value === chosen ? { value, selected: "" } : { value }, text));
-  $("season").replaceChildren(...options(seasons.map((s) => [s.name, s.name]), state.season));
+  $("season").replaceChildren(...options(seasonsNow().map((s) => [s.name, s.name]), state.season));
   const grounds = now.overview.grounds;
   $("ground").replaceChildren(...options(grounds.map(({ name }, i) => [String(i), name[0].toUpperCase() + name.slice(1)]), String(ground)));
   $("ground-field").hidden = grounds.length < 2;
@@ -80,7 +88,7 @@ function press(group, value) {
 
 async function load() {
   const turn = ++now.turn;
-  const { parcels } = seasonNow();
+  const { parcels } = heldNow();
   const [places, areas, outlines] = await Promise.all([
     get("map", query()),
     state.adapter ? get("areas", query()) : null,
@@ -99,8 +107,8 @@ async function loadValues() {
   const { layer } = state;
   const turn = now.turn;
   let values = null;
-  if (layer === "ndvi") values = (await get("ndvi", { ...query(), adapter: null, month: state.month })).ndvi;
-  if (layer === "colours") values = (await get("colours", { ...query(), adapter: null })).rgb;
+  if (layer === "ndvi") values = (await get("ndvi", { ...query(), month: state.month })).ndvi;
+  if (layer === "colours") values = (await get("colours", query())).rgb;
   if (turn === now.turn && layer === state.layer) now.values = values;
 }
 
