@@ -160,6 +160,28 @@ def test_cells_layers_and_legend(browser: Browser, address: str) -> None:
         look.drawn("cells")
 
 
+def test_legend_is_grouped_by_ines_classes(browser: Browser, address: str) -> None:
+    """Crops stand below their class of INE's legend, whose hectares are theirs; a chosen place names it too."""
+    with looking(browser, address, "#lang=en") as look:
+        look.drawn("parcels")
+        groups = look.page.locator("#legend section")
+        heads = [head.split("\n")[0] for head in groups.locator(".group").all_inner_texts()]
+        assert {"Deciduous fruit trees", "Spring crops", "Winter crops", "Perennial pasture"} <= set(heads)
+        spring = groups.filter(has_text="Spring crops")
+        assert set(spring.locator("button .name").all_inner_texts()) == {"Maize", "Rice"}
+        amounts = [_number(text) for text in spring.locator(".amount").all_inner_texts()]
+        assert amounts[0] == pytest.approx(sum(amounts[1:]), abs=1.5)
+        look.page.mouse.click(*look.spot("rice"))
+        look.page.wait_for_selector("#place .lead >> text=INE: Temporary crops › Spring crops")
+        look.page.click("[data-language=es]")
+        assert "Cultivos de primavera" in look.page.locator("#legend").inner_text()
+        assert "INE: Cultivos temporales › Cultivos de primavera" in look.page.locator("#place").inner_text()
+
+
+def _number(text: str) -> float:
+    return float(text.split()[0].replace(",", ""))
+
+
 def test_both_languages_and_the_address(browser: Browser, address: str) -> None:
     """The browser's language comes first, the switch changes it, and the address keeps what is looked at."""
     with looking(browser, address, locale="en-GB") as look:

@@ -11,11 +11,15 @@ from typing import Any
 import h3
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
+from shared_data import shared
 
 from surco import viewer
+from surco.encoder.simulate import CROPS
 from surco.viewer.crops import KNOWN, find
+from surco.viewer.ine import INE_CLASSES, ine_class
 
 STATIC = Path(viewer.__file__).parent / "static"
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
@@ -54,6 +58,27 @@ def test_a_class_keeps_its_colour_whatever_stands_beside_it() -> None:
     among = {s.name: s for s in viewer.class_styles(["zebra grass", "wheat", "maize", "quinoa"])}
     assert among["maize"] == alone
     assert viewer.class_styles(["quinoa"])[0].colour == among["quinoa"].colour
+
+
+def test_classes_name_theirs_in_ines_legend() -> None:
+    """Every class of the synthetic country has the class of INE's legend that its table gives it, in both languages."""
+    for name, crop in CROPS.items():
+        (style,) = viewer.class_styles([name])
+        assert (style.ine and style.ine.name) == crop.ine, name
+    assert all(each.es and each.en for each in INE_CLASSES)
+    assert viewer.class_styles(["quinoa"])[0].ine is None
+    assert [ine_class(word).name for word in ("Cultivos de invierno", "perennial pasture", "young_plantation")] == [
+        "Winter_crops", "Perennial_pasture", "Young_plantation",
+    ]  # fmt: skip
+
+
+def test_ines_own_classes_are_all_known() -> None:
+    """The labels of INE's ground data of Maule are the classes of its legend, by their own names."""
+    labels = set(
+        pq.read_table(shared("samples/chile_maule_2020.parquet"), columns=["label"])["label"].to_pylist()
+    )
+    assert {each.name for each in INE_CLASSES} == labels
+    assert all(ine_class(label) == each for label in labels for each in INE_CLASSES if each.name == label)
 
 
 def test_all_classes_of_a_map_have_colours_of_their_own() -> None:

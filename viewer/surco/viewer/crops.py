@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-__all__ = ["KNOWN", "LandCover", "find"]
+__all__ = ["KNOWN", "LandCover", "find", "plain_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ KNOWN: tuple[LandCover, ...] = (
 
 def find(name: str) -> LandCover | None:
     """The land cover that an English or Spanish class name means, whatever its case, accents, `_` or `-`."""
-    return _index().get(_plain(name))
+    return _index().get(plain_name(name))
 
 
 @cache
@@ -151,10 +151,11 @@ def _index() -> dict[str, LandCover]:
     index: dict[str, LandCover] = {}
     for cover in KNOWN:
         for name in (cover.key, cover.en, cover.es, *cover.spellings):
-            index.setdefault(_plain(name), cover)
+            index.setdefault(plain_name(name), cover)
     return index
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A class name in small letters without accents, its words one space apart: equal for all ways of writing it."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", " ", letters).strip()

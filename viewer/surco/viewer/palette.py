@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.viewer.crops import find
+from surco.viewer.ine import IneClass, ine_class
 
 __all__ = ["ClassStyle", "class_styles", "principal_colours", "rgb"]
 
@@ -21,12 +22,16 @@ _RESERVE = (
 
 @dataclass(frozen=True, slots=True)
 class ClassStyle:
-    """How one class looks and is called: the adapter's `name`, `colour` #rrggbb, Spanish and English words."""
+    """How one class looks and is called: the adapter's `name`, `colour` #rrggbb, Spanish and English words.
+
+    `ine` is its class in the third level of INE Chile's legend, None where it has none that we know of.
+    """
 
     name: str
     colour: str
     es: str
     en: str
+    ine: IneClass | None = None
 
 
 def class_styles(names: Iterable[str]) -> list[ClassStyle]:
@@ -98,7 +103,7 @@ def _reserve(name: str, taken: set[str]) -> str:
 def _style(name: str, colour: str) -> ClassStyle:
     known = find(name)
     if known is not None and known.colour == colour:
-        return ClassStyle(name, colour, known.es, known.en)
+        return ClassStyle(name, colour, known.es, known.en, ine_class(name))
     words = name.replace("_", " ").strip()
     words = words[:1].upper() + words[1:]
-    return ClassStyle(name, colour, words, words)
+    return ClassStyle(name, colour, words, words, ine_class(name))

@@ -2,7 +2,7 @@
 
 import { ndviCurve } from "./charts.js";
 import { $, make } from "./dom.js";
-import { chance, className, distance, hectares, number, percent, say } from "./words.js";
+import { chance, className, distance, hectares, ineTitle, number, percent, say } from "./words.js";
 
 const SHOWN = 8;
 const CLASSES = 6;
@@ -24,12 +24,13 @@ function lead(place, styles) {
   const best = place.probabilities && place.probabilities.indexOf(Math.max(...place.probabilities));
   const style = best === null ? null : styles[best];
   const facts = [hectares(place.area_ha), style && say("sure", chance(place.probabilities[best]))];
+  const ine = style?.ine ? make("small", {}, ineTitle(style.ine)) : null;
   const said = place.said ? make("small", {}, `${say("said")}: ${place.said}`) : null;
   return make(
     "div",
     { class: "lead" },
     style && make("span", { class: "swatch", background: style.colour }),
-    make("div", {}, make("b", {}, className(style)), make("small", {}, facts.filter(Boolean).join(" · ")), said),
+    make("div", {}, make("b", {}, className(style)), make("small", {}, facts.filter(Boolean).join(" · ")), ine, said),
   );
 }
 

@@ -11,6 +11,8 @@ const TEXTS = {
     loading: "Cargando el mapa", clear: "Cerrar y limpiar (Escape)", retry: "Intentar de nuevo",
     mapped: "Superficie mapeada", ha: "ha",
     "mapped-note": "Contada desde el mapa; no es una estimación muestral.",
+    "ine-note": "Agrupada por la leyenda del INE, nivel 3", "ine-none": "Sin clase en la leyenda del INE",
+    ine: (...levels) => `INE: ${levels.join(" › ")}`,
     "confidence-title": "Certeza de la clase", "confidence-note": "Probabilidad de la clase más probable.",
     "ndvi-title": "Verdor de la vegetación (NDVI)", "ndvi-note": "Sin color: el lugar no se vio ese mes.",
     "colours-title": "Huella del suelo en colores",
@@ -36,6 +38,8 @@ const TEXTS = {
     loading: "Loading the map", clear: "Close and clear (Escape)", retry: "Try again",
     mapped: "Mapped area", ha: "ha",
     "mapped-note": "Counted from the map; not a survey estimate.",
+    "ine-note": "Grouped by the legend of INE Chile, level 3", "ine-none": "No class in INE's legend",
+    ine: (...levels) => `INE: ${levels.join(" › ")}`,
     "confidence-title": "Certainty of the class", "confidence-note": "Probability of the most likely class.",
     "ndvi-title": "Greenness of vegetation (NDVI)", "ndvi-note": "No colour: the place was not seen in that month.",
     "colours-title": "The land's signature as colours",
@@ -80,6 +84,12 @@ export function say(key, ...values) {
 }
 
 export const className = (style) => (style ? style[language] : say("unknown"));
+
+// A class of INE's legend in words, after the level above where that is known.
+export function ineTitle(ine) {
+  if (!ine) return say("ine-none");
+  return say("ine", ...[ine[`above_${language}`], className(ine)].filter(Boolean));
+}
 
 export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
