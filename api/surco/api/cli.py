@@ -19,6 +19,7 @@ from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.making_commands import embed, encode, pretrain, simulate
 from surco.api.progress import console, plain
+from surco.api.store_commands import store
 from surco.embedstore import EmbedstoreError
 from surco.encoder import EncoderError
 from surco.viewer import ViewerError
@@ -55,6 +56,7 @@ for command in (
     adapters,
     map_,
     sql,
+    store,
     serve,
     demo,
 ):

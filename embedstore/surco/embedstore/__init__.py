@@ -12,6 +12,8 @@ from surco.embedstore.errors import (
     StoreError,
     VectorError,
 )
+from surco.embedstore.garbage import Collected, Garbage, collect_garbage
+from surco.embedstore.history import VersionInfo, rollback, versions
 from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_labels
 from surco.embedstore.matching import Conflict, Examples, match_labels
 from surco.embedstore.places import comuna_at, comuna_of, comunas
@@ -30,14 +32,18 @@ from surco.embedstore.sql import connect, run_sql, run_sql_on
 from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
 from surco.embedstore.transaction import Transaction
+from surco.embedstore.verification import Damage, Verification, verify
 
 __all__ = [
     "CLASS_COLUMNS",
     "QUANTISATION",
+    "Collected",
     "Conflict",
+    "Damage",
     "EmbeddingBatch",
     "EmbedstoreError",
     "Examples",
+    "Garbage",
     "LabelError",
     "Labels",
     "ModelMismatchError",
@@ -53,7 +59,10 @@ __all__ = [
     "TableInfo",
     "Transaction",
     "VectorError",
+    "Verification",
+    "VersionInfo",
     "cells_schema",
+    "collect_garbage",
     "comuna_at",
     "comuna_of",
     "comunas",
@@ -66,6 +75,9 @@ __all__ = [
     "parcels_schema",
     "quantize",
     "read_labels",
+    "rollback",
     "run_sql",
     "run_sql_on",
+    "verify",
+    "versions",
 ]

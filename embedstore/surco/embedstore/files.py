@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from surco.embedstore.errors import StoreError
 from surco.embedstore.geoparquet import sha256_of
 from surco.embedstore.manifest import FileEntry
 
-__all__ = ["checked_file", "unchanged_file"]
+__all__ = ["checked_file", "read_batches", "read_rows", "read_schema", "unchanged_file"]
 
 
 def checked_file(root: Path, entry: FileEntry) -> Path:
@@ -43,3 +49,48 @@ def unchanged_file(root: Path, entry: FileEntry) -> Path:
             "Restore the file from a copy, or write it again.",
         )
     return path
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    """Rows of a Parquet file, each page compared with its checksum.
+
+    Args:
+        path: of the file.
+        columns: names; None for all.
+        filters: as pyarrow takes them; None lets all rows pass.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    with _naming(path):
+        return pq.read_table(
+            path,
+            columns=None if columns is None else list(columns),
+            filters=filters,
+            partitioning=None,
+            page_checksum_verification=True,
+        )
+
+
+def read_batches(path: Path, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """As `read_rows`, batch by batch of at most `rows`."""
+    with _naming(path), pq.ParquetFile(path, page_checksum_verification=True) as source:
+        yield from source.iter_batches(rows, columns=list(columns))
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file; raises StoreError where it is damaged."""
+    with _naming(path):
+        return pq.read_schema(path)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{path} as it was written",
+            f"a file that cannot be read ({error})",
+            "Find all damaged files with `surco store verify`, and restore them from a copy.",
+        ) from error

@@ -116,6 +116,7 @@ def write_parquet(
         compression="zstd",
         use_dictionary=[name for name in _DICTIONARY if name in schema.names],  # type: ignore[arg-type]
         write_page_index=True,
+        write_page_checksum=True,
     ) as writer:
         for batch in batches:
             writer.write_table(batch.cast(stored), row_group_size=_ROW_GROUP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -80,12 +80,28 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is visible in one version; version 0 is the empty store, which has no file."""
+    """All that is visible in one version; version 0 is the empty store, which has no file.
+
+    `written` is when it was made, UTC (None where an older surco wrote it), `restores` the older version that it
+    equals, where it was made by going back, and `catalogue` the STAC catalogue of its tables.
+    """
 
     version: int = 0
     partitions: tuple[Partition, ...] = ()
     models: Mapping[str, Bundle] = field(default_factory=dict)
     adapters: Mapping[str, Bundle] = field(default_factory=dict)
+    catalogue: Bundle | None = None
+    written: datetime | None = None
+    restores: int | None = None
+
+    @property
+    def files(self) -> list[FileEntry]:
+        """Every file of the version."""
+        bundles = (*self.models.values(), *self.adapters.values(), *filter(None, [self.catalogue]))
+        return [
+            *(file for partition in self.partitions for file in partition.files),
+            *(file for bundle in bundles for file in bundle.files),
+        ]
 
     def replaced(
         self,
@@ -102,6 +118,8 @@ class Manifest:
             partitions=tuple(ordered),
             models={**self.models, **models},
             adapters={**self.adapters, **adapters},
+            written=datetime.now(UTC),
+            restores=None,
         )
 
     def to_json(self) -> str:
@@ -112,6 +130,9 @@ class Manifest:
             "partitions": [_partition_to_json(p) for p in self.partitions],
             "models": {name: asdict(bundle) for name, bundle in sorted(self.models.items())},
             "adapters": {name: asdict(bundle) for name, bundle in sorted(self.adapters.items())},
+            "catalogue": None if self.catalogue is None else asdict(self.catalogue),
+            "written": None if self.written is None else self.written.isoformat(timespec="seconds"),
+            "restores": self.restores,
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -139,6 +160,7 @@ class Manifest:
                 partitions=tuple(_partition_from_json(p) for p in content["partitions"]),
                 models={name: _bundle_from_json(b) for name, b in content["models"].items()},
                 adapters={name: _bundle_from_json(b) for name, b in content["adapters"].items()},
+                **_optional_from_json(content),
             )
         except EmbedstoreError:
             raise
@@ -199,6 +221,16 @@ def _partition_from_json(content: Mapping[str, Any]) -> Partition:
         meta=dict(content["meta"]),
         files=tuple(FileEntry(**file) for file in content["files"]),
     )
+
+
+def _optional_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What manifests of the first surco lack."""
+    catalogue, written, restores = (content.get(key) for key in ("catalogue", "written", "restores"))
+    return {
+        "catalogue": None if catalogue is None else _bundle_from_json(catalogue),
+        "written": None if written is None else datetime.fromisoformat(written),
+        "restores": None if restores is None else int(restores),
+    }
 
 
 def _bundle_from_json(content: Mapping[str, Any]) -> Bundle:

@@ -10,10 +10,10 @@ import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 import shapely
 
 from surco.embedstore.errors import LabelError
+from surco.embedstore.files import read_batches, read_rows
 from surco.embedstore.labels import Labels
 from surco.embedstore.quantise import dequantize
 from surco.embedstore.schema import fixed_size_matrix
@@ -133,17 +133,14 @@ def _parcel_pairs(info: TableInfo, labels: Labels) -> _Pairs:
     taken = np.zeros(len(labels), bool)
     found: list[_Pairs] = []
     for file in info.files:
-        with pq.ParquetFile(file) as source:
-            for batch in source.iter_batches(
-                _BLOCK, columns=["id", "geometry", "embedding", "embedding_scale"]
-            ):
-                shapes = shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False))
-                rows, features = tree.query(shapes, predicate="intersects")
-                # A point on a shared edge takes one parcel, the first.
-                features, first = np.unique(features, return_index=True)
-                rows, features = rows[first][~taken[features]], features[~taken[features]]
-                taken[features] = True
-                found.append(_pairs(batch, "id", rows, features))
+        for batch in read_batches(file, _BLOCK, ["id", "geometry", "embedding", "embedding_scale"]):
+            shapes = shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False))
+            rows, features = tree.query(shapes, predicate="intersects")
+            # A point on a shared edge takes one parcel, the first.
+            features, first = np.unique(features, return_index=True)
+            rows, features = rows[first][~taken[features]], features[~taken[features]]
+            taken[features] = True
+            found.append(_pairs(batch, "id", rows, features))
     return _joined(found, info)
 
 
@@ -154,12 +151,12 @@ def _cell_pairs(info: TableInfo, labels: Labels) -> _Pairs:
     inside: list[_Pairs] = []
     at_point: list[_Pairs] = []
     for file in info.files:
-        h3 = pq.read_table(file, columns=["h3"], partitioning=None).column("h3").to_numpy()
+        h3 = read_rows(file, ["h3"]).column("h3").to_numpy()
         rows, features = _centres_inside(h3, labels.geometry[polygons])
         place = np.minimum(np.searchsorted(h3, own), len(h3) - 1)
         hit = np.flatnonzero(h3[place] == own)
         if len(rows) + len(hit):
-            table = pq.read_table(file, columns=["h3", "embedding", "embedding_scale"], partitioning=None)
+            table = read_rows(file, ["h3", "embedding", "embedding_scale"])
             inside.append(_pairs(table, "h3", rows, polygons[features]))
             at_point.append(_pairs(table, "h3", place[hit], hit))
     covered, single = _joined(inside, info), _joined(at_point, info)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from surco.embedstore.errors import SchemaError
+from surco.embedstore.files import read_rows
 from surco.embedstore.manifest import FileEntry, Partition
 
 __all__ = ["carried_files", "kept_cells", "kept_parcels"]
@@ -46,7 +46,7 @@ def kept_parcels(root: Path, held: Partition | None, rows: pa.Table) -> pa.Table
 
 
 def _read(root: Path, file: FileEntry) -> pa.Table:
-    return pq.read_table(root / file.path, partitioning=None).replace_schema_metadata()
+    return read_rows(root / file.path).replace_schema_metadata()
 
 
 def _without(table: pa.Table, name: str, values: pa.ChunkedArray[Any]) -> pa.Table | None:

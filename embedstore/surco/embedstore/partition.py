@@ -112,7 +112,7 @@ class PartitionWriter:
     @contextmanager
     def spill(self) -> Iterator[Spill]:
         """Room on the store's own disk for rows not yet sorted."""
-        folder = self.root / ".staging" / f"put-{secrets.token_hex(8)}"
+        folder = self.root / ".staging" / f"put-{Path(self.folder).name}-{secrets.token_hex(4)}"
         try:
             yield Spill(folder)
         finally:

@@ -10,10 +10,10 @@ import h3
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from duckdb import ColumnExpression, ConstantExpression
 
 from surco.embedstore.errors import QueryError, SearchError
+from surco.embedstore.files import read_batches, read_rows
 from surco.embedstore.quantise import dequantize
 from surco.embedstore.schema import Table, fixed_size_matrix
 from surco.embedstore.season import Season
@@ -140,9 +140,7 @@ def _key(info: TableInfo, what: int | str | np.integer[Any]) -> int | str:
 def _vector_of(info: TableInfo, key: int | str) -> Vector:
     name = _KEYS[info.table]
     for file in info.files:
-        found = pq.read_table(
-            file, columns=["embedding", "embedding_scale"], filters=[(name, "==", key)], partitioning=None
-        )
+        found = read_rows(file, ["embedding", "embedding_scale"], [(name, "==", key)])
         if found.num_rows:
             embedding = fixed_size_matrix(found.column("embedding"))
             vector: Vector = dequantize(embedding, found.column("embedding_scale").to_numpy())[0]
@@ -162,12 +160,11 @@ def _rows(
     allowed = None if where is None else _allowed(store, info, where, session)
     name = _KEYS[info.table]
     for file in info.files:
-        with pq.ParquetFile(file) as source:
-            for batch in source.iter_batches(_BLOCK, columns=[name, "embedding"]):
-                ids = batch.column(name).to_numpy(zero_copy_only=False)
-                embedding = fixed_size_matrix(batch.column("embedding"))
-                passing = slice(None) if allowed is None else np.isin(ids, allowed)
-                yield ids[passing], embedding[passing]
+        for batch in read_batches(file, _BLOCK, [name, "embedding"]):
+            ids = batch.column(name).to_numpy(zero_copy_only=False)
+            embedding = fixed_size_matrix(batch.column("embedding"))
+            passing = slice(None) if allowed is None else np.isin(ids, allowed)
+            yield ids[passing], embedding[passing]
 
 
 def _allowed(

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from surco.embedstore.errors import ModelMismatchError, StoreError
-from surco.embedstore.files import unchanged_file
+from surco.embedstore.files import read_rows, read_schema, unchanged_file
 from surco.embedstore.manifest import Manifest
 from surco.embedstore.names import check_name
 from surco.embedstore.schema import Table
@@ -190,12 +189,12 @@ class Store:
             StoreError: as `find`; a column that is not there; a file that is missing.
         """
         info = self.find(table, season=season, resolution=resolution, model_id=model_id)
-        schema = pq.read_schema(info.files[0])
+        schema = read_schema(info.files[0])
         wanted = list(columns) if columns is not None else schema.names
         unknown = [name for name in wanted if name not in schema.names]
         if unknown:
             raise StoreError(f"columns of {table}: {schema.names}", f"{unknown}", "Correct the names.")
-        parts = [pq.read_table(file, columns=wanted, partitioning=None) for file in info.files]
+        parts = [read_rows(file, wanted) for file in info.files]
         return pa.concat_tables(part.replace_schema_metadata() for part in parts)
 
     def staging(self, key: str) -> Path:

@@ -6,14 +6,17 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 
+from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreError
 from surco.embedstore.geoparquet import sha256_of, sync
+from surco.embedstore.locks import WriterLock
 from surco.embedstore.manifest import Bundle, FileEntry, Manifest, Partition, PartitionKey
 from surco.embedstore.names import check_name
 from surco.embedstore.partition import PartitionWriter, write_cells, write_parcels
@@ -47,25 +50,30 @@ class Transaction:
         self._start_month = start_month
         self._committed = committed
         self._token = f"{base.version + 1:06d}-{secrets.token_hex(4)}"
+        self._alive = ExitStack()
         self._folders: list[Path] = []
         self._partitions: dict[PartitionKey, Partition] = {}
         self._models: dict[str, Bundle] = {}
         self._adapters: dict[str, Bundle] = {}
 
     def __enter__(self) -> Self:
+        with writing_to(self._root):
+            self._alive.enter_context(WriterLock(self._root, self._token))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        with self._alive:
+            if kind is not None:
+                self._discard()
+                return
             try:
-                self._commit()
+                with writing_to(self._root):
+                    self._commit()
             except BaseException:
                 self._discard()
                 raise
-        else:
-            self._discard()
 
     def put_cells(
         self,
@@ -104,7 +112,8 @@ class Transaction:
             StoreError: a name that cannot be used, or the same table twice in one transaction.
         """
         writer = self._writer("cells", model_id, season, resolution, sources, licence, meta, merge)
-        self._add(write_cells(_stream(batches), writer))
+        with writing_to(self._root):
+            self._add(write_cells(_stream(batches), writer))
 
     def put_parcels(
         self,
@@ -124,7 +133,8 @@ class Transaction:
         errors as for `put_cells`.
         """
         writer = self._writer("parcels", model_id, season, None, sources, licence, meta, merge)
-        self._add(write_parcels(_stream(batches), writer))
+        with writing_to(self._root):
+            self._add(write_parcels(_stream(batches), writer))
 
     def held(
         self, table: Table, model_id: str, season: Season, resolution: int | None = None
@@ -203,14 +213,16 @@ class Transaction:
         entries = []
         for name, content in sorted(files.items()):
             path = target / check_name(name, "file name")
-            path.write_bytes(content)
-            sync(path)
+            with writing_to(self._root):
+                path.write_bytes(content)
+                sync(path)
             entries.append(FileEntry(f"{folder}/{name}", len(content), sha256_of(path)))
         return Bundle(folder, tuple(entries))
 
     def _fresh(self, folder: str) -> Path:
         path = self._root / folder
-        path.mkdir(parents=True, exist_ok=True)
+        with writing_to(self._root):
+            path.mkdir(parents=True, exist_ok=True)
         self._folders.append(path)
         return path
 

@@ -12,7 +12,15 @@ from surco.embedstore.geoparquet import sync
 from surco.embedstore.manifest import FORMAT_VERSION, Manifest
 from surco.embedstore.season import Season
 
-__all__ = ["latest_manifest", "publish", "read_start_month", "write_settings"]
+__all__ = [
+    "latest_manifest",
+    "manifest_file",
+    "publish",
+    "read_start_month",
+    "read_version",
+    "version_numbers",
+    "write_settings",
+]
 
 _MANIFEST = re.compile(r"([1-9]\d*)\.json")
 _FORMAT = "surco-store"
@@ -56,10 +64,32 @@ def read_start_month(root: Path) -> int:
 
 def latest_manifest(root: Path) -> Manifest:
     """The version with the highest number, or the empty one; raises StoreError where it cannot be read."""
+    versions = version_numbers(root)
+    return read_version(root, versions[-1]) if versions else Manifest()
+
+
+def version_numbers(root: Path) -> list[int]:
+    """Numbers of the versions that are kept, oldest first."""
     folder = root / "manifests"
     names = [_MANIFEST.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
-    versions = [int(match[1]) for match in names if match]
-    return Manifest.read(folder / f"{max(versions)}.json") if versions else Manifest()
+    return sorted(int(match[1]) for match in names if match)
+
+
+def read_version(root: Path, version: int) -> Manifest:
+    """One version; raises StoreError where it is not kept or cannot be read."""
+    held = version_numbers(root)
+    if version not in held:
+        raise StoreError(
+            f"one of the versions {_spans(held)} of {root}",
+            f"{version}",
+            "List them with `surco store log`; those removed by `surco store gc` are gone.",
+        )
+    return Manifest.read(manifest_file(root, version))
+
+
+def manifest_file(root: Path, version: int) -> Path:
+    """Where a version's manifest lies."""
+    return root / "manifests" / f"{version}.json"
 
 
 def publish(root: Path, manifest: Manifest, token: str) -> None:
@@ -75,9 +105,9 @@ def publish(root: Path, manifest: Manifest, token: str) -> None:
     """
     folder = root / "manifests"
     draft = folder / f".{token}.json"
-    draft.write_text(manifest.to_json(), encoding="utf-8")
-    sync(draft)
     try:
+        draft.write_text(manifest.to_json(), encoding="utf-8")
+        sync(draft)
         os.link(draft, folder / f"{manifest.version}.json")
     except FileExistsError as error:
         raise StoreConflictError(
@@ -86,5 +116,13 @@ def publish(root: Path, manifest: Manifest, token: str) -> None:
             "Open the store again and repeat the write.",
         ) from error
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     sync(folder)
+
+
+def _spans(numbers: list[int]) -> str:
+    """Numbers as text, many in a row shortened: 1, 4-9."""
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    spans = (f"{a}-{b}" if b > a else f"{a}" for a, b in zip(starts, ends, strict=True))
+    return ", ".join(spans) or "(none)"
