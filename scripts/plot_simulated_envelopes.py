@@ -2,14 +2,16 @@
 
     python scripts/plot_simulated_envelopes.py --out envelopes.png [--samples ../shared/data/samples] [--n 12000]
 
-Left of each pair NDVI, right SWIR16. Band: 10th to 90th percentile of the real series (grey) and of the simulated
-(green); lines are medians. The real series are those of INE Chile in Maule, May 2020 to May 2021, with their clouds:
-of the two dates of a month the one with the darker red is taken.
+Left of each pair NDVI, right SWIR16. Bands: 10th to 90th percentile of the real series and of the simulated; lines are
+medians. Each panel says how far the medians lie apart, averaged over the months, and in how many of the twelve the
+simulated median is inside the real band. The real series are those of INE Chile in Maule, May 2020 to May 2021, with
+their clouds: of the two dates of a month the one with the darker red is taken.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
+from PIL import Image
 
 from surco.encoder.channels import INDEX
 from surco.encoder.simulate import simulate_series
+from surco.viewer.ine import ine_class
 
 Array = npt.NDArray[Any]
 
@@ -47,6 +51,9 @@ PAIRS: dict[str, tuple[str, ...]] = {
     "Water_bodies": ("water",),
 }
 MONTHS = "MJJASONDJFMA"
+REAL, MODEL = "#4d4d4d", "#1b7fbd"
+FEWEST = 20
+"""Real series of which a band is drawn; of fewer the median alone."""
 
 
 def column(table: Any, name: str) -> Array:
@@ -94,26 +101,66 @@ def compare(real: tuple[Array, Array, Array], model: tuple[Array, Array, Array])
 
 
 def draw(real: tuple[Array, Array, Array], model: tuple[Array, Array, Array], out: Path) -> None:
-    """One pair of panels a class."""
+    """One pair of panels a class, as a PNG of few colours."""
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(6, 4, figsize=(15, 17), layout="constrained")
-    panels = axes.reshape(-1, 2)
-    for (ine, names), pair in zip(PAIRS.items(), panels, strict=True):
-        for k, axis in enumerate(pair, start=1):
-            for source, rows, colour in (
-                (real, real[0] == ine, "0.45"),
-                (model, np.isin(model[0], names), "tab:green"),
-            ):
-                low, middle, high = np.nanpercentile(source[k][rows], [10, 50, 90], axis=0)
-                axis.fill_between(range(12), low, high, color=colour, alpha=0.25, lw=0)
-                axis.plot(range(12), middle, color=colour)
-            axis.set_xticks(range(12), list(MONTHS))
-            axis.set_ylim((-0.6, 1.0) if ine == "Water_bodies" and k == 1 else (0, 1.0 if k == 1 else 0.5))
-            axis.set_title(f"{ine}: {'NDVI' if k == 1 else 'SWIR16'}", fontsize=9)
-    figure.suptitle("Real Maule 2020-21 (INE Chile, grey) and the synthetic central valley (green)")
-    figure.savefig(out, dpi=80)
+    figure = plt.figure(figsize=(14, 16), layout="constrained")
+    top, body = figure.subfigures(2, 1, height_ratios=(0.05, 1))
+    head(top, plt)
+    parts = body.subfigures(6, 2, wspace=0.03).ravel()
+    for (ine, names), part in zip(PAIRS.items(), parts, strict=True):
+        theirs, ours = real[0] == ine, np.isin(model[0], names)
+        known = ine_class(ine)
+        named = f"{known.en if known else ine}: {theirs.sum():,} real, {ours.sum():,} simulated"
+        part.suptitle(named, fontsize=11, weight="bold", x=0.01, ha="left")
+        for k, axis in enumerate(part.subplots(1, 2), start=1):
+            panel(axis, real[k][theirs], model[k][ours], "NDVI" if k == 1 else "SWIR 1.6 µm")
+            axis.set_ylim((-0.65, 1.0) if ine == "Water_bodies" and k == 1 else (0, 1.0 if k == 1 else 0.5))
+    save(figure, out)
+
+
+def head(part: Any, plt: Any) -> None:
+    """Title, legend, and what the numbers say."""
+    axis = part.add_subplot()
+    axis.axis("off")
+    title = "Real Maule 2020-21 and the synthetic central valley, by class of INE Chile, level 3"
+    axis.text(0.005, 0.8, title, fontsize=14, weight="bold", va="center")
+    words = "Δ: mean distance of the medians over the months; k/12: months whose simulated median is in the real band"
+    axis.text(0.005, 0.1, words, fontsize=10.5, va="center")
+    bands = [plt.Rectangle((0, 0), 1, 1, color=colour, alpha=0.3) for colour in (REAL, MODEL)]
+    lines = [plt.Line2D([], [], color=colour, lw=2) for colour in (REAL, MODEL)]
+    names = ["real: median, 10th to 90th percentile", "simulated: the same"]
+    axis.legend(list(zip(bands, lines, strict=True)), names, loc="center right", frameon=False, fontsize=10.5)
+
+
+def panel(axis: Any, theirs: Array, ours: Array, title: str) -> None:
+    """Both envelopes, and how far apart they are."""
+    months = range(12)
+    low, middle, high = np.nanpercentile(theirs, [10, 50, 90], axis=0)
+    below, median, above = np.nanpercentile(ours, [10, 50, 90], axis=0)
+    if len(theirs) >= FEWEST:
+        axis.fill_between(months, low, high, color=REAL, alpha=0.22, lw=0)
+    axis.fill_between(months, below, above, color=MODEL, alpha=0.25, lw=0)
+    axis.plot(months, middle, color=REAL, lw=2)
+    axis.plot(months, median, color=MODEL, lw=2)
+    axis.set_xticks(months, list(MONTHS))
+    axis.set_xlim(0, 11)
+    axis.tick_params(labelsize=9)
+    axis.grid(axis="y", color="0.9", lw=0.8)
+    axis.set_axisbelow(True)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    distance = np.mean(np.abs(median - middle))
+    inside = f" · {np.sum((median >= low) & (median <= high))}/12" if len(theirs) >= FEWEST else ""
+    axis.set_title(f"{title}   Δ {distance:.3f}{inside}", fontsize=10, loc="left")
+
+
+def save(figure: Any, out: Path) -> None:
+    """Write a figure with 64 colours: a third of the size."""
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=80)
+    Image.open(picture).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 def main() -> None:
