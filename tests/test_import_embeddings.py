@@ -147,6 +147,7 @@ def test_what_a_table_does_not_say_stays_null(tmp_path: Path) -> None:
         "n_radar",
     )
     assert {name: table[name].null_count for name in empty} == dict.fromkeys(empty, 9)
+    assert table["comuna"].null_count == 0
     assert store.model_card("other-1") == {
         "kind": "published vectors", "format": "parquet", "licence": "CC-BY-4.0", "source": "Somebody's vectors, 2024",
         "model_id": "other-1",
@@ -326,11 +327,9 @@ def test_a_model_of_another_length_stands_beside_ours(tmp_path: Path) -> None:
         for i, c in enumerate(cells) if i % 10 < 3
     ]  # fmt: skip
     labels.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    fitted = surco(
-        "adapters", "fit", path, "--labels", labels, "--name", "ab", "--model", "other-1", "--unit", "cells"
-    )
+    fitted = surco("adapters", "fit", path, "--labels", labels, "--name", "ab", "--model", "other-1")
     assert fitted.exit_code == 0, fitted.output
-    mapped = surco("map", path, "--adapter", "ab", "--unit", "cells", "--out", tmp_path / "map.parquet")
+    mapped = surco("map", path, "--adapter", "ab", "--out", tmp_path / "map.parquet")
     assert mapped.exit_code == 0, mapped.output
     classes = dict(
         zip(*(pq.read_table(tmp_path / "map.parquet")[c].to_pylist() for c in ("id", "class")), strict=True)
@@ -408,6 +407,14 @@ def test_rasters_of_two_areas_share_a_table(tmp_path: Path) -> None:
     take_in(write_raster(tmp_path / "both.tif", both), "--store", tmp_path / "whole", *where)
     one = Store.open(tmp_path / "s").read("cells", model_id="a-1", resolution=11)
     assert one.equals(Store.open(tmp_path / "whole").read("cells", resolution=11))
+    parcel = shapely.geometry.mapping(shapely.box(-71.3, -35.5, -71.0, -35.3))
+    feature = {"type": "Feature", "id": "all", "properties": {}, "geometry": parcel}
+    parcels = tmp_path / "parcels.geojson"
+    parcels.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    options = ("--parcels", parcels, "--erode", "5", "--resolutions", "8", "--aoi", "-71.3,-35.5,-71.0,-35.3")
+    said = take_in(tmp_path / "west.tif", "--store", tmp_path / "p", *where, *options)
+    assert "cells at resolution 8, 1 parcels of a-1" in said
+    assert Store.open(tmp_path / "p").read("parcels")["n_pixels"].to_pylist() == [20 * 150]
     said = refused(
         tmp_path / "west.tif", "--store", tmp_path / "s", "--season", "2024-25", "--model-id", "surco-test-1"
     )
@@ -500,6 +507,18 @@ def test_refused_tables_leave_the_store_as_it_was(tmp_path: Path) -> None:
     assert Store.open(old).version == version
     assert Store.open(old).models() == ["surco-test-1"]
     assert not list((old / ".staging").glob("*"))
+
+
+def test_vectors_of_another_length_under_the_same_id_are_refused(tmp_path: Path) -> None:
+    """A second import of another length leaves the first as it was; a file that is named twice is read once."""
+    where = ("--season", "2024", "--model-id", "o-1", "--store", tmp_path / "s")
+    first = write_cells(tmp_path / "a.parquet", cell_ids(9), numbers(9))
+    assert "9 of 9 rows" in take_in(first, first, *where)
+    version = Store.open(tmp_path / "s").version
+    other = write_cells(tmp_path / "b.parquet", cell_ids(9, lat=LAT + 1), numbers(9, 8))
+    assert "its own model id" in refused(other, *where)
+    assert Store.open(tmp_path / "s").version == version
+    assert not list((tmp_path / "s" / ".staging").glob("*"))
 
 
 def test_refused_shapes(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def describe_import(report: RasterReport | TableReport, request: ImportRequest) 
 
 
 def _files(request: ImportRequest) -> tuple[list[Path], Format]:
-    """Every file meant, folders opened, and their common format."""
+    """Every file meant, once each, folders opened, and their common format."""
     found = [(path, request.format or _format_of(path)) for path in request.paths if not path.is_dir()]
     for folder in (path for path in request.paths if path.is_dir()):
         found += _inside(folder, request.format)
@@ -163,7 +163,7 @@ def _files(request: ImportRequest) -> tuple[list[Path], Format]:
         raise ApiError(
             f"Expected files of format {kind}; got {wrong[0]}. Leave --format out: .npy is TESSERA's, and only that."
         )
-    return [path for path, _ in found], kind
+    return list({path.resolve(): path for path, _ in found}.values()), kind
 
 
 def _inside(folder: Path, wanted: Format | None) -> Sequence[tuple[Path, Format | None]]:

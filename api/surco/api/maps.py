@@ -120,7 +120,7 @@ def predict_table(
         store: an open store.
         adapter_name: one of `store.adapters()`.
         season: its name; None for the latest.
-        unit: "cells", "parcels", or "auto" for parcels where the store has them.
+        unit: "cells", "parcels", or "auto" for parcels where the store has them of the adapter's model.
         resolution: H3 resolution of cells; None for the finest.
 
     Raises:
@@ -144,7 +144,7 @@ def read_places(
     model_id: str | None = None,
 ) -> Places:
     """Read a table's rows; arguments and errors as for `predict_table`, `model_id` where the store has several."""
-    name = _table_of(store, unit)
+    name = _table_of(store, unit, model_id)
     info = store.find(name, season=season, resolution=resolution, model_id=model_id)
     table = store.read(name, season=info.season, resolution=info.resolution, model_id=info.model_id)
     return Places(
@@ -181,9 +181,10 @@ def vectors(table: pa.Table) -> npt.NDArray[np.float32]:
     return dequantize(flat.reshape(table.num_rows, column.type.list_size), scale)
 
 
-def _table_of(store: Store, unit: str) -> Table:
+def _table_of(store: Store, unit: str, model_id: str | None) -> Table:
     if unit == "auto":
-        return "parcels" if any(info.table == "parcels" for info in store.tables()) else "cells"
+        held = [info.table for info in store.tables() if model_id in (None, info.model_id)]
+        return "parcels" if "parcels" in held else "cells"
     if unit not in ("cells", "parcels"):
         raise UnknownError(f"Expected unit 'cells', 'parcels' or 'auto', got {unit!r}. Use one of them.")
     return "cells" if unit == "cells" else "parcels"
