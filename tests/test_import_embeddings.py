@@ -22,7 +22,8 @@ from store_builders import cell_ids, small_store, squares
 from surco.api.app import create_app
 from surco.api.cli import main
 from surco.api.settings import Settings
-from surco.embedstore import Season, Store, connect, dequantize, fixed_size_matrix, nearest
+from surco.embedstore import EmbedstoreError, Season, Store, connect, dequantize, fixed_size_matrix, nearest
+from surco.encoder import EncoderError
 from surco.encoder.published import import_tables
 from surco.encoder.published.rasters import open_raster, tessera_place
 
@@ -73,7 +74,8 @@ def write(path: Path, columns: dict[str, pa.Array], geo: dict[str, object] | Non
     if geo is not None:
         about = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geo}}
         table = table.replace_schema_metadata({"geo": json.dumps(about)})
-    pq.write_table(table, path, row_group_size=50)
+    # uncompressed, so that a changed byte is a changed value
+    pq.write_table(table, path, row_group_size=50, compression="none")
     return path
 
 
@@ -589,6 +591,31 @@ def test_refused_requests(tmp_path: Path) -> None:
     assert "got the calendar year 2024" in said
     assert "name it: 2024-25" in said
     assert "model id of letters" in refused(file, *where[:2], "--model-id", "../x", *where[4:])
+
+
+def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
+    """Whatever bytes of a table are changed, it is either read or refused in words: text that is no UTF-8 too."""
+    text = pa.array([f"rol-{i}-ñ" for i in range(60)])
+    whole = write_shapes(tmp_path / "whole.parquet", squares(60), numbers(60, 8), id=text).read_bytes()
+    rng = np.random.default_rng(3)
+    refusals = 0
+    for number in range(40):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, len(whole), 1 + number % 5)
+        damaged[places] = rng.integers(0, 256, len(places))
+        file = tmp_path / "damaged.parquet"
+        file.write_bytes(damaged.tobytes())
+        try:
+            import_tables([file], YEAR, Store.create(tmp_path / f"s{number}", start_month=1), model_id="o-1")
+        except (EncoderError, EmbedstoreError) as error:
+            refusals += 1
+            assert "xpected" in str(error)
+    assert 0 < refusals < 40
+    (tmp_path / "text.parquet").write_bytes(whole.replace("ñ".encode(), b"\xf1\xf1"))
+    with pytest.raises(EncoderError, match="Expected a whole Parquet file"):
+        import_tables(
+            [tmp_path / "text.parquet"], YEAR, Store.create(tmp_path / "s", start_month=1), model_id="o-1"
+        )
 
 
 def test_parcels_that_hold_no_point_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Protocol
 
 import numpy as np
@@ -176,7 +177,7 @@ def _open_tessera(path: Path) -> _Tessera:
 def _array(path: Path) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:
         raise _unreadable(path, error) from error
     return array
 
@@ -245,7 +246,8 @@ def _placed(path: Path, source: rasterio.DatasetReader) -> tuple[str, Affine]:
 
 def unit_vectors(vectors: Floats) -> Floats:
     """Rows (N, D) of unit length; NaN where a number is missing or all are zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
     out: Floats = np.full(vectors.shape, np.nan, np.float32)
     np.divide(vectors, length, out=out, where=np.isfinite(length) & (length > 0))
     return out

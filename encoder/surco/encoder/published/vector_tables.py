@@ -111,7 +111,10 @@ class VectorTable:
         columns = list(dict.fromkeys([*self.vectors.columns, self.place_column, *named]))
         count = max(256, min(_MOST_ROWS, _BATCH_BYTES // (8 * self.vectors.dimension)))
         try:
-            yield from self.source.iter_batches(count, columns=columns)
+            for batch in self.source.iter_batches(count, columns=columns):
+                # Files come from anywhere: text that is none would otherwise be found only when it is printed.
+                batch.validate(full=True)
+                yield batch
         except (ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from error
 
