@@ -541,6 +541,8 @@ def test_refused_shapes(tmp_path: Path) -> None:
     columns = {"embedding": lists(vectors), "geometry": pa.array(shapely.to_wkb(dots), pa.binary())}
     for geo, said in (
         ({"encoding": "WKB", "crs": "EPSG:1"}, "Expected a known CRS"),
+        ({"encoding": "WKB", "crs": "EPSG:5773"}, "Expected a known CRS"),
+        ({"encoding": "WKB", "crs": 'LOCAL_CS["x",UNIT["metre",1]]'}, "Expected a known CRS"),
         ({"encoding": "point"}, "geometry as WKB"),
     ):
         assert said in refused(write(tmp_path / "bad.parquet", columns, geo), *where)

@@ -281,6 +281,8 @@ def test_refuses_rasters_that_are_not_clear(tmp_path: Path) -> None:
     picture = write_geotiff(tmp_path / "rgb.tif", np.ones((4, 4, 3), np.int16))
     refuse(r"got 3 bands of int16.*not a picture", tmp_path, picture)
     refuse(r"got CRS None", tmp_path, write_geotiff(tmp_path / "nowhere.tif", numbers(), crs=None))
+    local = write_geotiff(tmp_path / "local.tif", numbers(), crs='LOCAL_CS["somewhere",UNIT["metre",1]]')
+    refuse(r"Expected a known CRS of the Earth", tmp_path, local)
     vrt = tmp_path / "sly.vrt"
     vrt.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>')
     refuse("Expected embeddings as a whole GeoTIFF", tmp_path, vrt)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import shapely
-from pyproj import Transformer
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
 from shapely.errors import ShapelyError
 
 from surco.encoder.errors import EncoderError
 
-__all__ = ["AreaError", "project", "read_area"]
+__all__ = ["AreaError", "crs_name", "project", "reaches_degrees", "read_area"]
 
 
 class AreaError(EncoderError):
@@ -54,6 +55,26 @@ def project(geometry: shapely.Geometry, source: str, target: str) -> shapely.Geo
     dense = shapely.segmentize(geometry, step) if step > 0 else geometry
     transformer = Transformer.from_crs(source, target, always_xy=True)
     return shapely.transform(dense, transformer.transform, interleaved=False)
+
+
+def crs_name(crs: object) -> str:
+    """What a CRS calls itself, for messages: the name of PROJJSON, else the start of its text."""
+    named = crs.get("name") if isinstance(crs, dict) else None
+    return str(named or crs)[:100]
+
+
+def reaches_degrees(crs: object) -> bool:
+    """Whether places in a CRS can be told in longitude and latitude: it is projected or geographic, and of the Earth.
+
+    Args:
+        crs: as pyproj takes it: an authority's code, WKT, or PROJJSON.
+    """
+    try:
+        source = CRS.from_user_input(crs)
+        Transformer.from_crs(source, "OGC:CRS84", always_xy=True)
+    except (CRSError, ProjError):
+        return False
+    return source.is_projected or source.is_geographic
 
 
 def _numbers(parts: Iterable[object]) -> list[float] | None:

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import shapely
 from pyarrow.lib import ArrowException
 from pyproj import CRS, Geod, Transformer
-from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
+from surco.encoder.area import crs_name, reaches_degrees
 from surco.encoder.coverage import cover
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window
@@ -199,12 +199,12 @@ def in_degrees(path: Path, geometry: Objects, crs: object, first: int = 0) -> Ob
     Raises:
         ParcelError: an unknown CRS, a shape that is no polygon, or one that does not lie on the globe.
     """
-    try:
-        source = CRS.from_user_input(crs)
-    except CRSError as error:
+    if not reaches_degrees(crs):
         raise ParcelError(
-            f"Expected a known CRS in {path}; got {str(crs)[:100]!r}. Write the parcels in longitude and latitude."
-        ) from error
+            f"Expected a known CRS of the Earth in {path}; got {crs_name(crs)!r}. "
+            "Write the parcels in longitude and latitude."
+        )
+    source = CRS.from_user_input(crs)
     for number, shape in enumerate(geometry, first):
         if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
             kind = "no geometry" if shape is None or shape.is_empty else shape.geom_type

@@ -25,6 +25,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
+from surco.encoder.area import reaches_degrees
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import PIXEL_M
 from surco.encoder.protocol import Floats
@@ -240,6 +241,10 @@ def _placed(path: Path, source: rasterio.DatasetReader) -> tuple[str, Affine]:
         raise RasterError(
             f"Expected a georeferenced raster without rotation at {path}, got CRS {source.crs} and "
             f"{tuple(transform)[:6]}. Warp it to a grid of a known CRS."
+        )
+    if not reaches_degrees(source.crs.to_wkt()):
+        raise RasterError(
+            f"Expected a known CRS of the Earth at {path}, got {source.crs.to_string()[:200]}. Warp it to such a CRS."
         )
     return source.crs.to_string(), transform
 

@@ -18,9 +18,9 @@ import shapely
 from h3ronpy.vector import cells_to_coordinates
 from pyarrow.lib import ArrowException
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
 from shapely.errors import ShapelyError
 
+from surco.encoder.area import crs_name, reaches_degrees
 from surco.encoder.parcels import Parcels, in_degrees, measure
 from surco.encoder.protocol import Floats
 from surco.encoder.published.vector_columns import TableError, VectorColumn, find_vectors
@@ -270,12 +270,11 @@ def _geometry(schema: pa.Schema, path: Path) -> tuple[str, object]:
             f"Expected GeoParquet's geometry as WKB in {path}, got {encoding!r} in column {column!r}. "
             "Write the file with WKB geometry."
         )
-    try:
-        CRS.from_user_input(crs)
-    except CRSError as error:
+    if not reaches_degrees(crs):
         raise TableError(
-            f"Expected a known CRS in {path}, got {str(crs)[:100]!r}. Write the file in longitude and latitude."
-        ) from error
+            f"Expected a known CRS of the Earth in {path}, got {crs_name(crs)!r}. "
+            "Write the file in longitude and latitude."
+        )
     return column, crs
 
 
