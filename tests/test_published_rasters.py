@@ -283,6 +283,11 @@ def test_refuses_rasters_that_are_not_clear(tmp_path: Path) -> None:
     refuse(r"got CRS None", tmp_path, write_geotiff(tmp_path / "nowhere.tif", numbers(), crs=None))
     local = write_geotiff(tmp_path / "local.tif", numbers(), crs='LOCAL_CS["somewhere",UNIT["metre",1]]')
     refuse(r"Expected a known CRS of the Earth", tmp_path, local)
+    off = tmp_path / "off.tif"
+    profile = {"driver": "GTiff", "count": 2, "height": 2, "width": 2, "dtype": "int8", "crs": CRS}
+    with rasterio.open(off, "w", transform=Affine(10, 0, 1e12, 0, -10, TOP), **profile) as target:
+        target.write(np.ones((2, 2, 2), np.int8))
+    refuse("Expected a raster on the globe", tmp_path, off)
     vrt = tmp_path / "sly.vrt"
     vrt.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>')
     refuse("Expected embeddings as a whole GeoTIFF", tmp_path, vrt)

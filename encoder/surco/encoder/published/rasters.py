@@ -11,6 +11,7 @@ Vectors are brought to unit length: AlphaEarth's have it but for rounding, TESSE
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import rasterio
+import shapely
 from affine import Affine
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
-from surco.encoder.area import reaches_degrees
+from surco.encoder.area import project, reaches_degrees
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import PIXEL_M
 from surco.encoder.protocol import Floats
@@ -99,7 +101,10 @@ def dequantize_squares(numbers: npt.NDArray[np.int8]) -> Floats:
 def _open_geotiff(path: Path) -> rasterio.DatasetReader:
     """Open as GeoTIFF and nothing else: a VRT, for one, can name any file of the machine."""
     try:
-        return rasterio.open(path, driver="GTiff")
+        with warnings.catch_warnings():
+            # A raster without a place is refused with words of our own.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path, driver="GTiff")
     except (RasterioError, OSError) as error:
         raise _unreadable(path, error) from error
 
@@ -246,7 +251,14 @@ def _placed(path: Path, source: rasterio.DatasetReader) -> tuple[str, Affine]:
         raise RasterError(
             f"Expected a known CRS of the Earth at {path}, got {source.crs.to_string()[:200]}. Warp it to such a CRS."
         )
-    return source.crs.to_string(), transform
+    crs = source.crs.to_string()
+    sides = np.array(project(shapely.box(*source.bounds), crs, "OGC:CRS84").bounds)
+    if not (np.abs(sides) <= (180, 90, 180, 90)).all():
+        raise RasterError(
+            f"Expected a raster on the globe at {path}, got one from {tuple(source.bounds)} in {crs}. "
+            "Fetch the file again, or correct its place."
+        )
+    return crs, transform
 
 
 def unit_vectors(vectors: Floats) -> Floats:
