@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["FUNCTIONS", "ColumnFunction", "centres_at", "parents_of", "resolutions_of"]
+__all__ = ["FUNCTIONS", "ColumnFunction", "centres_at", "parent_resolution", "parents_of", "resolutions_of"]
 
 # H3 index layout: mode in bits 59-62, resolution in bits 52-55, then three bits a digit, 7 where unused
 # (https://h3geo.org/docs/core-library/h3Indexing).
@@ -62,6 +62,14 @@ def centres_at(cells: npt.NDArray[np.uint64], resolution: int) -> npt.NDArray[np
     # The child with the same centre is the one of digit 0.
     new_digits = _unused_digits(level) ^ _unused_digits(wanted)
     return _with_resolution(parents_of(cells, level), wanted) & ~new_digits
+
+
+def parent_resolution(resolution: int) -> int:
+    """H3 resolution of the parents by which a table's cells are split into files.
+
+    4 (1,770 km²; some 500 for all Chile), or less where a file would hold fewer than 2,000 cells.
+    """
+    return max(0, min(4, resolution - 4))
 
 
 def resolutions_of(cells: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

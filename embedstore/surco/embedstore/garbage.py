@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from surco.embedstore.catalogue import ENTRY
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import StoreError
 from surco.embedstore.geoparquet import sync
@@ -23,7 +24,7 @@ __all__ = ["Collected", "Garbage", "collect_garbage"]
 _HELD_IN = ("cells", "parcels", "models", "adapters", "stac")
 _TOKEN = re.compile(r"\d{6,}-[0-9a-f]{8}")
 _SPILL = re.compile(r"put-(?P<token>\d{6,}-[0-9a-f]{8})-[0-9a-f]{8}|put-[0-9a-f]{16}")
-_DRAFT = re.compile(rf"\.(?P<token>{_TOKEN.pattern})\.json")
+_DRAFT = re.compile(rf"\.(?P<token>{_TOKEN.pattern})(?:-{re.escape(ENTRY)}|\.json)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,8 @@ def _read_or_nothing(root: Path, number: int) -> Manifest:
 
 
 def _leftovers(root: Path) -> Iterator[tuple[Path, str | None]]:
-    """Unsorted rows and drafts of manifests, each with its writer's token, None where an older surco made it."""
-    for folder, pattern in ((root / ".staging", _SPILL), (root / "manifests", _DRAFT)):
+    """Unsorted rows and drafts, each with its writer's token, None where an older surco made it."""
+    for folder, pattern in ((root / ".staging", _SPILL), (root / "manifests", _DRAFT), (root, _DRAFT)):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             match = pattern.fullmatch(path.name)
             if match:

@@ -21,11 +21,23 @@ from surco.embedstore.manifest import Bbox
 from surco.embedstore.quantise import QUANTISATION
 from surco.embedstore.season import Season
 
-__all__ = ["emb_metadata", "geo_metadata", "geometry_bounds", "sha256_of", "sync", "write_parquet"]
+__all__ = [
+    "emb_metadata",
+    "geo_metadata",
+    "geometry_bounds",
+    "sha256_of",
+    "sync",
+    "vecorel_metadata",
+    "write_parquet",
+]
 
 _ROW_GROUP = 16_384
 _DICTIONARY = ["crop:name", "comuna", "n_optical", "n_radar"]
 _POLYGONS = ("Polygon", "MultiPolygon")
+_VECOREL = (
+    "https://vecorel.org/specification/v0.1.0/schema.yaml",
+    "https://vecorel.org/geometry-metrics-extension/v0.1.0/schema.yaml",
+)
 
 
 def geo_metadata(geometry_types: Sequence[str], bbox: Bbox, *, covering: bool) -> dict[str, Any]:
@@ -67,6 +79,11 @@ def emb_metadata(
         "sources": list(sources),
         "licence": licence,
     }
+
+
+def vecorel_metadata(name: str) -> dict[str, Any]:
+    """The `collection` key by which parcels say that they follow Vecorel 0.1 (fiboa's successor) with its metrics."""
+    return {"collection": name, "schemas": {name: list(_VECOREL)}}
 
 
 def geometry_bounds(

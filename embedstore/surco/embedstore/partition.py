@@ -15,9 +15,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from surco.embedstore.cells import parents_of
+from surco.embedstore.cells import parent_resolution, parents_of
 from surco.embedstore.errors import ModelMismatchError, SchemaError
-from surco.embedstore.geoparquet import emb_metadata, geo_metadata, geometry_bounds, sha256_of, write_parquet
+from surco.embedstore.geoparquet import (
+    emb_metadata,
+    geo_metadata,
+    geometry_bounds,
+    sha256_of,
+    vecorel_metadata,
+    write_parquet,
+)
 from surco.embedstore.hilbert import hilbert_distance
 from surco.embedstore.manifest import Bbox, FileEntry, Partition
 from surco.embedstore.merging import carried_files, kept_cells, kept_parcels
@@ -25,7 +32,7 @@ from surco.embedstore.schema import EmbeddingBatch, Table
 from surco.embedstore.season import Season
 from surco.embedstore.spill import Spill
 
-__all__ = ["PartitionWriter", "parent_resolution", "write_cells", "write_parcels"]
+__all__ = ["PartitionWriter", "write_cells", "write_parcels"]
 
 _TAKE = 16_384
 
@@ -52,7 +59,7 @@ class PartitionWriter:
     def checked(self, batches: Iterable[pa.RecordBatch]) -> Iterator[EmbeddingBatch]:
         """The batches that have rows, each checked, all of one vector length."""
         dimension = None
-        for batch in batches:
+        for batch in _stream(batches):
             if batch.num_rows == 0:
                 continue
             checked = EmbeddingBatch(batch, self.table, self.model_id, self.season, self.resolution)
@@ -75,6 +82,8 @@ class PartitionWriter:
             "geo": geo_metadata(sorted(types), bbox, covering=self.table == "parcels"),
             "emb": emb_metadata(self.model_id, dimension, self.season, self.sources, self.licence),
         }
+        if self.table == "parcels":
+            keys["collection"] = vecorel_metadata(f"{self.model_id}-{self.season.name}")
         rows = write_parquet(path, schema, tables, keys)
         return FileEntry(f"{self.folder}/{name}", path.stat().st_size, sha256_of(path), rows)
 
@@ -117,14 +126,6 @@ class PartitionWriter:
             yield Spill(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def parent_resolution(resolution: int) -> int:
-    """H3 resolution of the parents by which cells are split into files.
-
-    4 (1,770 km²; some 500 for all Chile), or less where a file would hold fewer than 2,000 cells.
-    """
-    return max(0, min(4, resolution - 4))
 
 
 def write_cells(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) -> Partition:
@@ -185,6 +186,13 @@ def write_parcels(batches: Iterable[pa.RecordBatch], writer: PartitionWriter) ->
         box = _total(extent)
         file = writer.write("parcels.parquet", parts, box, types, rows.schema)
     return writer.finished([file], box, dimension, others is not None)
+
+
+def _stream(batches: Any) -> Iterable[pa.RecordBatch]:
+    """Record batches of an iterable, or of anything that speaks Arrow's stream interface (a table, a reader)."""
+    if hasattr(batches, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(batches)
+    return batches  # type: ignore[no-any-return]
 
 
 def _joined(writer: PartitionWriter, rows: pa.Table, others: pa.Table | None) -> pa.Table:

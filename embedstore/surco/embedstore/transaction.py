@@ -7,12 +7,14 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 
+from surco.embedstore.catalogue import catalogue_files
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreError
 from surco.embedstore.geoparquet import sha256_of, sync
@@ -22,7 +24,7 @@ from surco.embedstore.names import check_name
 from surco.embedstore.partition import PartitionWriter, write_cells, write_parcels
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
-from surco.embedstore.versions import publish
+from surco.embedstore.versions import manifest_file, publish
 
 __all__ = ["Transaction"]
 
@@ -113,7 +115,7 @@ class Transaction:
         """
         writer = self._writer("cells", model_id, season, resolution, sources, licence, meta, merge)
         with writing_to(self._root):
-            self._add(write_cells(_stream(batches), writer))
+            self._add(write_cells(batches, writer))
 
     def put_parcels(
         self,
@@ -134,7 +136,7 @@ class Transaction:
         """
         writer = self._writer("parcels", model_id, season, None, sources, licence, meta, merge)
         with writing_to(self._root):
-            self._add(write_parcels(_stream(batches), writer))
+            self._add(write_parcels(batches, writer))
 
     def held(
         self, table: Table, model_id: str, season: Season, resolution: int | None = None
@@ -230,6 +232,8 @@ class Transaction:
         if not (self._partitions or self._models or self._adapters):
             return
         manifest = self._base.replaced(self._partitions, self._models, self._adapters)
+        catalogue = self._bundle("stac", catalogue_files(self._root, manifest))
+        manifest = replace(manifest, catalogue=catalogue)
         for folder in {parent for path in self._folders for parent in (path, *path.parents)}:
             if folder.is_relative_to(self._root):
                 sync(folder)
@@ -237,12 +241,9 @@ class Transaction:
         self._committed(manifest)
 
     def _discard(self) -> None:
+        """Remove what was written; unless it became visible before something else failed."""
+        manifest = manifest_file(self._root, self._base.version + 1)
+        if manifest.exists() and self._token in manifest.read_text(encoding="utf-8"):
+            return
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _stream(batches: Any) -> Batches:
-    """Record batches of an iterable, or of anything that speaks Arrow's stream interface (a table, a reader)."""
-    if hasattr(batches, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(batches)
-    return batches  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from surco.embedstore.catalogue import ENTRY, write_entry
 from surco.embedstore.errors import StoreConflictError, StoreError
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.manifest import FORMAT_VERSION, Manifest
@@ -95,20 +96,26 @@ def manifest_file(root: Path, version: int) -> Path:
 def publish(root: Path, manifest: Manifest, token: str) -> None:
     """Link a manifest under its number: this takes place as a whole, or fails because the number is taken.
 
+    Then `catalog.json` leads to the version, too: a killed process leaves it at the one before.
+
     Args:
         root: the store's folder.
         manifest: what becomes visible.
-        token: names the draft; no other writer has it.
+        token: names the drafts; no other writer has it.
 
     Raises:
         StoreConflictError: another writer took the number.
     """
     folder = root / "manifests"
-    draft = folder / f".{token}.json"
+    draft, entry = folder / f".{token}.json", root / f".{token}-{ENTRY}"
     try:
         draft.write_text(manifest.to_json(), encoding="utf-8")
         sync(draft)
+        write_entry(entry, manifest)
         os.link(draft, folder / f"{manifest.version}.json")
+        # Another writer may have finished after this one; then its entry stands.
+        if version_numbers(root)[-1] == manifest.version:
+            entry.replace(root / ENTRY)
     except FileExistsError as error:
         raise StoreConflictError(
             f"to write version {manifest.version} of {root}",
@@ -117,6 +124,7 @@ def publish(root: Path, manifest: Manifest, token: str) -> None:
         ) from error
     finally:
         draft.unlink(missing_ok=True)
+        entry.unlink(missing_ok=True)
     sync(folder)
 
 
