@@ -25,7 +25,8 @@ from surco.api.settings import Settings
 from surco.embedstore import EmbedstoreError, Season, Store, connect, dequantize, fixed_size_matrix, nearest
 from surco.encoder import EncoderError
 from surco.encoder.published import import_tables
-from surco.encoder.published.rasters import open_raster, tessera_place
+from surco.encoder.published.rasters import open_raster
+from surco.encoder.published.tessera import tessera_place
 
 LON, LAT = -71.55, -35.42
 YEAR = Season(2024, start_month=1)

@@ -19,7 +19,8 @@ from surco.encoder.area import project
 from surco.encoder.errors import EncoderError
 from surco.encoder.parcels import ParcelError
 from surco.encoder.published import RasterError, pool_rasters
-from surco.encoder.published.rasters import dequantize_squares, open_raster
+from surco.encoder.published.geotiff import dequantize_squares
+from surco.encoder.published.rasters import open_raster
 
 LEFT, TOP, CRS = 300_000.0, 6_080_000.0, "EPSG:32719"
 SEASON = Season(2024, start_month=1)

@@ -16,9 +16,10 @@ from surco.encoder.parcels import Parcels
 from surco.encoder.pool import Sums, locate_cells, merge, pool
 from surco.encoder.published.cell_spill import CellSpill, unseen_pixels
 from surco.encoder.published.landing import count_by_level
+from surco.encoder.published.table_places import Place
 from surco.encoder.published.table_rows import given_cells, given_parcels
 from surco.encoder.published.vector_columns import TableError
-from surco.encoder.published.vector_tables import Place, VectorRows, VectorTable
+from surco.encoder.published.vector_tables import VectorRows, VectorTable
 from surco.encoder.tables import parcel_batches
 
 __all__ = ["Gathered", "gather"]

@@ -20,10 +20,11 @@ from surco.encoder.area import project, read_area
 from surco.encoder.errors import EncoderError
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
 from surco.encoder.pool import SHARE, Sums, coarser, merge
+from surco.encoder.published.geotiff import RasterError
 from surco.encoder.published.landing import check_request, count_by_level, note_of, write_arguments
 from surco.encoder.published.raster_report import RasterReport, raster_report
 from surco.encoder.published.raster_windows import RasterWindow, plan_windows, pool_window
-from surco.encoder.published.rasters import RasterError, VectorRaster, open_raster
+from surco.encoder.published.rasters import VectorRaster, open_raster
 from surco.encoder.report import with_earlier
 from surco.encoder.staging import merged_cells
 from surco.encoder.tables import cell_batches, parcel_batches

@@ -21,8 +21,9 @@ from surco.encoder.errors import EncoderError
 from surco.encoder.parcels import ParcelError, Parcels, read_parcels
 from surco.encoder.published.gather import Gathered, gather
 from surco.encoder.published.landing import check_request, note_of, write_arguments
+from surco.encoder.published.table_places import Place
 from surco.encoder.published.vector_columns import TableError
-from surco.encoder.published.vector_tables import Place, VectorTable, open_table
+from surco.encoder.published.vector_tables import VectorTable, open_table
 from surco.encoder.report import with_earlier
 
 __all__ = ["TableReport", "import_tables"]

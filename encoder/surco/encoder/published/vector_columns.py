@@ -15,7 +15,7 @@ from pyarrow.lib import ArrowException
 
 from surco.encoder.errors import EncoderError
 from surco.encoder.protocol import Floats
-from surco.encoder.published.rasters import unit_vectors
+from surco.encoder.published.geotiff import unit_vectors
 
 __all__ = ["TableError", "VectorColumn", "find_vectors"]
 
