@@ -419,6 +419,27 @@ def test_a_store_without_ndvi_is_refused(tmp_path: Path) -> None:
         read_rows(store)
 
 
+def test_rows_of_a_store_without_ndvi_are_counted(head: ForecastHead, tmp_path: Path) -> None:
+    """A parcel unseen altogether, or in the last three months, has no answer and is counted; others keep theirs."""
+    store = Store.create(tmp_path / "store")
+    batch = parcels_batch(squares(4), unit_vectors(4), ["maize"] * 4)
+    early = [30, 40, 50, *[None] * 9]
+    lists = pa.array([None, early, [60] * 9 + [None] * 3, [20] * 9 + [None] * 3], pa.list_(pa.int8(), 12))
+    place = batch.schema.get_field_index("ndvi")
+    with store.transaction() as tx:
+        seen = batch.set_column(place, batch.schema.field("ndvi"), lists)
+        tx.put_parcels([seen], model_id=ENCODER.model_id, season=GROWING)
+    ((block, found),) = list(forecast_store(read_rows(store), head))
+    assert found.unseen == 2
+    answered = {block.id[int(row)].as_py() for row in found.questions.row}
+    assert answered == {"p2", "p3"}
+    by_id = {
+        block.id[int(row)].as_py(): value
+        for row, value in zip(found.questions.row, found.anchor, strict=True)
+    }
+    assert by_id == pytest.approx({"p2": 0.6, "p3": 0.2})
+
+
 def surco(*words: object) -> Result:
     """Run the command in this process; a bug shows its traceback."""
     return CliRunner().invoke(main, ["forecast", *map(str, words)], catch_exceptions=False)
