@@ -21,7 +21,7 @@ def writing_to(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None and not Path(str(error.filename)).is_relative_to(root):
+        if error.filename is not None and not _concerns(Path(str(error.filename)), root):
             raise
         if error.errno in _FULL:
             raise StoreError(
@@ -36,3 +36,8 @@ def writing_to(root: Path) -> Iterator[None]:
                 "Change the folder's permissions, or write to a copy of the store.",
             ) from error
         raise
+
+
+def _concerns(path: Path, root: Path) -> bool:
+    """Whether a path lies in the store, or the store in it: a folder that is to hold it may be what cannot be made."""
+    return path.is_relative_to(root) or root.is_relative_to(path)

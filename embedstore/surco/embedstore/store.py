@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, StoreError
 from surco.embedstore.files import read_rows, read_schema, unchanged_file
 from surco.embedstore.manifest import Manifest
@@ -44,7 +45,7 @@ class Store:
             start_month: first month of a season, 1 to 12.
 
         Raises:
-            StoreError: the folder holds something.
+            StoreError: the folder holds something, or cannot be written.
             SeasonError: no month.
         """
         root = Path(path).absolute()
@@ -55,7 +56,8 @@ class Store:
                 f"{root}, which holds something",
                 "Choose another folder, or open the store that is there.",
             )
-        write_settings(root, start_month)
+        with writing_to(root):
+            write_settings(root, start_month)
         return cls(root, start_month, Manifest())
 
     @classmethod
@@ -200,7 +202,8 @@ class Store:
     def staging(self, key: str) -> Path:
         """A folder for resumable work, made where it is missing; no reader sees it and no write touches it."""
         folder = self._path / ".staging" / check_name(key, "staging key")
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing_to(self._path):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def clear_staging(self, key: str) -> None:

@@ -199,11 +199,11 @@ class Transaction:
         )
 
     def _add(self, partition: Partition) -> None:
-        held = [*self._base.partitions, *self._partitions.values()]
-        other = [p for p in held if p.model_id == partition.model_id and p.dimension != partition.dimension]
-        if other and partition.key not in {p.key for p in other}:
+        held = {p.key: p for p in self._base.partitions} | self._partitions | {partition.key: partition}
+        lengths = {p.dimension for p in held.values() if p.model_id == partition.model_id}
+        if len(lengths) > 1:
             raise ModelMismatchError(
-                f"vectors of {other[0].dimension} values, as model {partition.model_id} has in this store",
+                f"vectors of {min(lengths - {partition.dimension})} values, as model {partition.model_id} has in this store",
                 f"vectors of {partition.dimension} values",
                 "Give the other model its own model id.",
             )
