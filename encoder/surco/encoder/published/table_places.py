@@ -12,11 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
-from pyarrow.lib import ArrowException
 from shapely.errors import ShapelyError
 
 from surco.encoder.area import crs_name, reaches_degrees
-from surco.encoder.published.vector_columns import TableError
+from surco.encoder.published.vector_columns import DAMAGED, TableError
 
 __all__ = [
     "LON_LAT",
@@ -62,7 +61,7 @@ def first_level(source: pq.ParquetFile, path: Path, column: str) -> int:
     """H3 resolution of the first row's cell."""
     try:
         first = next(source.iter_batches(1, columns=[column])).column(0)
-    except (ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise unreadable_table(path, error) from error
     level = int(cell_levels(cell_numbers(first))[0])
     if level < 0:
@@ -150,7 +149,7 @@ def _kind_of_shapes(source: pq.ParquetFile, path: Path, column: str) -> Place:
                     f"Expected points or polygons in {path}, got {shapely.GeometryType(int(kind)).name.lower()}s. "
                     "Give each vector a point or a polygon."
                 )
-    except (ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise unreadable_table(path, error) from error
     except (ShapelyError, TypeError, ValueError) as error:
         if isinstance(error, TableError):

@@ -17,11 +17,15 @@ from surco.encoder.errors import EncoderError
 from surco.encoder.protocol import Floats
 from surco.encoder.published.geotiff import unit_vectors
 
-__all__ = ["TableError", "VectorColumn", "find_vectors"]
+__all__ = ["DAMAGED", "TableError", "VectorColumn", "find_vectors"]
 
 _USUAL = ("embedding", "embeddings", "vector", "vectors", "emb", "features")
 _SHORTEST, _LONGEST = 2, 4096
 """Numbers in a vector; more would not fit into memory batch by batch."""
+
+
+DAMAGED = (ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow's reader was seen to raise at changed bytes."""
 
 
 class TableError(EncoderError):
@@ -175,7 +179,7 @@ def _dimension(source: pq.ParquetFile, path: Path, name: str) -> int:
             lengths = pc.list_value_length(batch.column(0)).drop_null()
             if len(lengths):
                 return int(lengths[0].as_py())
-    except (ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise TableError(
             f"Expected a whole Parquet file at {path}, got {type(error).__name__} ({str(error)[:200]}). "
             "Fetch the file again."

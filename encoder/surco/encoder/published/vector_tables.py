@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 from h3ronpy.vector import cells_to_coordinates
-from pyarrow.lib import ArrowException
 from pyproj import CRS, Transformer
 from shapely.errors import ShapelyError
 
@@ -30,7 +29,7 @@ from surco.encoder.published.table_places import (
     first_level,
     unreadable_table,
 )
-from surco.encoder.published.vector_columns import TableError, VectorColumn, find_vectors
+from surco.encoder.published.vector_columns import DAMAGED, TableError, VectorColumn, find_vectors
 
 __all__ = ["VectorRows", "VectorTable", "open_table"]
 
@@ -116,7 +115,7 @@ class VectorTable:
                 # Files come from anywhere: text that is none would otherwise be found only when it is printed.
                 batch.validate(full=True)
                 yield batch
-        except (ArrowException, OSError) as error:
+        except DAMAGED as error:
             raise unreadable_table(self.path, error) from error
 
     def _cells(self, batch: pa.RecordBatch, first: int) -> npt.NDArray[np.uint64]:
@@ -200,7 +199,7 @@ def open_table(path: Path, vector: str | None = None, scale: str | None = None) 
     """
     try:
         source = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
-    except (ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise unreadable_table(path, error) from error
     with source:
         if not source.metadata.num_rows:
