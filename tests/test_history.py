@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -28,9 +29,11 @@ from surco.embedstore import (
     collect_garbage,
     nearest,
     rollback,
+    run_sql,
     verify,
     versions,
 )
+from surco.embedstore.blocks import BlockChecks, checksums_of
 from surco.embedstore.locks import live_writers, maintenance
 from surco.embedstore.versions import read_version
 
@@ -181,6 +184,57 @@ def test_any_changed_bit_is_found_and_never_read_past(tmp_path: Path, data: st.D
         file.write_bytes(whole)
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_sql_never_reads_past_a_changed_bit(tmp_path: Path, data: st.DataObject) -> None:
+    """Whichever bit of a file of several blocks flips, SQL over all columns names the file."""
+    path = tmp_path / "s"
+    store = Store.open(path) if path.exists() else small_store(path, 1500)
+    (file,) = store.find("cells").files
+    whole = file.read_bytes()
+    place, bit = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 7))
+    file.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+    try:
+        with pytest.raises(StoreError, match=file.name):
+            run_sql(store, "SELECT * FROM cells")
+    finally:
+        file.write_bytes(whole)
+
+
+@settings(deadline=None)
+@given(
+    size=st.integers(0, 300_000), reads=st.lists(st.tuples(st.integers(0, 310_000), st.integers(0, 200_000)))
+)
+def test_parts_are_read_as_they_are(
+    tmp_path_factory: pytest.TempPathFactory, size: int, reads: list[tuple[int, int]]
+) -> None:
+    """Any part of a whole file of any size is what `pread` gives, in whatever order parts are asked for."""
+    path = tmp_path_factory.mktemp("blocks") / "f"
+    path.write_bytes(np.random.default_rng(size).bytes(size))
+    checks = BlockChecks(path, checksums_of(path)[1])
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        for position, length in reads:
+            expected = os.pread(descriptor, length, position)
+            assert checks.read(descriptor, length, position) == expected
+    finally:
+        os.close(descriptor)
+
+
+def test_a_store_of_the_first_format_is_read(tmp_path: Path) -> None:
+    """Files without checksums of blocks are read as they are, by us and by SQL."""
+    store = small_store(tmp_path / "s", 30)
+    manifest = store.path / "manifests" / "1.json"
+    content = json.loads(manifest.read_text()) | {"format": 1}
+    for partition in content["partitions"]:
+        for entry in partition["files"]:
+            entry.pop("blocks")
+    manifest.write_text(json.dumps(content))
+    store = Store.open(store.path)
+    assert run_sql(store, "SELECT sum(n_pixels) AS n FROM cells").to_pylist() == [{"n": 3000}]
+    assert store.read("cells").num_rows == 30
+
+
 def table_or_refusal(store: Store, table: str, file: Path) -> object:
     """The rows, or None where the error names the file."""
     try:
@@ -204,6 +258,8 @@ def test_a_damaged_page_stops_every_reader(tmp_path: Path) -> None:
         store.read("cells")
     with pytest.raises(StoreError, match=file.name):
         nearest(store, unit_vectors(1)[0], 3, table="cells")
+    with pytest.raises(StoreError, match=rf"{file.name} is damaged near byte \d+\. .*surco store verify"):
+        run_sql(store, "SELECT sum(list_sum(embedding)) FROM cells")
     with pytest.raises(StoreError, match=file.name), store.transaction() as tx:
         rows = cells_batch(cell_ids(3), unit_vectors(3))
         tx.put_cells([rows], model_id=MODEL, season=SEASON, resolution=9, merge=True)

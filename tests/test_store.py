@@ -41,6 +41,7 @@ from surco.embedstore import (
     dequantize,
     fixed_size_matrix,
 )
+from surco.embedstore.manifest import FORMAT_VERSION
 
 
 def put(
@@ -428,10 +429,11 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     """A store or manifest of a newer format says to update."""
     store = small_store(tmp_path / "s", 5)
     manifest = store.path / "manifests" / "1.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 2}))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": FORMAT_VERSION + 1}))
     with pytest.raises(StoreError, match="Update surco"):
         Store.open(store.path)
-    (store.path / "store.json").write_text('{"format": "surco-store", "version": 2, "start_month": 5}')
+    settings = {"format": "surco-store", "version": FORMAT_VERSION + 1, "start_month": 5}
+    (store.path / "store.json").write_text(json.dumps(settings))
     with pytest.raises(StoreError, match="Update surco"):
         Store.open(store.path)
 

@@ -15,8 +15,8 @@ from surco.embedstore.season import Season
 
 __all__ = ["FORMAT_VERSION", "Bbox", "Bundle", "FileEntry", "Manifest", "Partition", "PartitionKey"]
 
-FORMAT_VERSION = 1
-"""Of store.json and manifests; a reader refuses a higher one."""
+FORMAT_VERSION = 2
+"""Of store.json and manifests; a reader refuses a higher one. 2 added checksums of blocks."""
 
 Bbox = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -27,12 +27,13 @@ PartitionKey = tuple[str, str, str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file: path relative to the store, bytes, SHA-256 in hex, and rows (None for what is no table)."""
+    """One file: path relative to the store, bytes, SHA-256 in hex; of a table also rows and checksums of its blocks."""
 
     path: str
     bytes: int
     sha256: str
     rows: int | None = None
+    blocks: str | None = None
 
     def __post_init__(self) -> None:
         _check_inside(self.path)

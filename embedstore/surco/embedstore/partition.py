@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from surco.embedstore.blocks import checksums_of
 from surco.embedstore.cells import parent_resolution, parents_of
 from surco.embedstore.errors import ModelMismatchError, SchemaError
 from surco.embedstore.geoparquet import (
     emb_metadata,
     geo_metadata,
     geometry_bounds,
-    sha256_of,
     vecorel_metadata,
     write_parquet,
 )
@@ -85,7 +85,8 @@ class PartitionWriter:
         if self.table == "parcels":
             keys["collection"] = vecorel_metadata(f"{self.model_id}-{self.season.name}")
         rows = write_parquet(path, schema, tables, keys)
-        return FileEntry(f"{self.folder}/{name}", path.stat().st_size, sha256_of(path), rows)
+        digest, blocks = checksums_of(path)
+        return FileEntry(f"{self.folder}/{name}", path.stat().st_size, digest, rows, blocks)
 
     def finished(self, files: list[FileEntry], bbox: Bbox | None, dimension: int, kept: bool) -> Partition:
         """The manifest's entry, `kept` where rows stay; raises SchemaError where nothing was written."""

@@ -1,7 +1,7 @@
 """A file system of exactly the files of one store version, which cannot be written: what DuckDB is allowed to see.
 
 DuckDB's own guard (`allowed_directories`) lets `COPY … TO` and `ATTACH` write wherever it lets read, so a query could
-overwrite the store. Through this file system Parquet is read as fast and nothing can be written.
+overwrite the store. Through this file system Parquet is read as fast, nothing can be written, and damage is noticed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+from surco.embedstore.blocks import BlockChecks
 
 __all__ = ["PROTOCOL", "ReadOnlyFiles"]
 
@@ -25,13 +26,13 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
     """The fsspec file system over given files.
 
     Args:
-        files: path relative to the store → where it lies. Nothing else exists.
+        files: path relative to the store → the file with its checks. Nothing else exists.
     """
 
     protocol = PROTOCOL
     cachable = False
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
+    def __init__(self, files: Mapping[str, BlockChecks]) -> None:
         super().__init__()
         self._files = dict(files)
 
@@ -43,7 +44,7 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
         """Name, size and type of a file."""
-        return {"name": path, "size": self._place(path).stat().st_size, "type": "file"}
+        return {"name": path, "size": self._place(path).path.stat().st_size, "type": "file"}
 
     def exists(self, path: str, **options: Any) -> bool:
         """Whether it is one of the files."""
@@ -55,13 +56,13 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def modified(self, path: str) -> datetime:
         """When the file was last changed, UTC."""
-        return datetime.fromtimestamp(self._place(path).stat().st_mtime, UTC)
+        return datetime.fromtimestamp(self._place(path).path.stat().st_mtime, UTC)
 
     def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
         """Refused."""
         raise PermissionError(f"{path}: the store's files are never edited")
 
-    def _place(self, path: str) -> Path:
+    def _place(self, path: str) -> BlockChecks:
         place = self._files.get(self._strip_protocol(path).lstrip("/"))
         if place is None:
             raise FileNotFoundError(path)
@@ -71,8 +72,9 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
 class _PositionedFile:
     """A file whose position belongs to the thread: DuckDB's threads seek and read on one handle."""
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
+    def __init__(self, checks: BlockChecks) -> None:
+        self._checks = checks
+        self._descriptor = os.open(checks.path, os.O_RDONLY)
         self._at = threading.local()
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
@@ -90,7 +92,7 @@ class _PositionedFile:
         position = self.tell()
         if size < 0:
             size = max(os.fstat(self._descriptor).st_size - position, 0)
-        content = os.pread(self._descriptor, size, position)
+        content = self._checks.read(self._descriptor, size, position)
         self._at.position = position + len(content)
         return content
 

@@ -14,8 +14,9 @@ import duckdb_extension_spatial
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from surco.embedstore.blocks import DAMAGED
 from surco.embedstore.cells import FUNCTIONS
-from surco.embedstore.errors import QueryError
+from surco.embedstore.errors import QueryError, StoreError
 from surco.embedstore.place_names import create_comunas, name_columns
 from surco.embedstore.readonly import PROTOCOL, ReadOnlyFiles
 from surco.embedstore.schema import Table, cells_schema, parcels_schema
@@ -74,8 +75,7 @@ def connect(
     session = duckdb.connect(":memory:", config=_config(memory_limit, threads))
     session.load_extension(str(_spatial()))
     tables = store.tables()
-    files = {file.relative_to(store.path).as_posix(): file for info in tables for file in info.files}
-    session.register_filesystem(ReadOnlyFiles(files))
+    session.register_filesystem(ReadOnlyFiles(store.checked_files()))
     for function in FUNCTIONS:
         session.create_function(
             function.name,
@@ -87,8 +87,12 @@ def connect(
         )
     for macro in _MACROS:
         session.execute(f"CREATE MACRO {macro}")
-    for table in ("cells", "parcels"):
-        _create_view(session, store, table, [info for info in tables if info.table == table])
+    try:
+        for table in ("cells", "parcels"):
+            _create_view(session, store, table, [info for info in tables if info.table == table])
+    except duckdb.Error as error:
+        session.close()
+        raise _damage(error) from error
     create_comunas(session)
     _create_lists(session, store, tables)
     session.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
@@ -103,6 +107,7 @@ def run_sql(
     """Run one query in a session of its own and return all rows.
 
     Raises:
+        StoreError: a file that is damaged.
         QueryError: SQL that DuckDB refuses, more than one statement, a statement that returns no rows, or no end
             within `timeout_s` seconds.
     """
@@ -131,6 +136,8 @@ def run_sql_on(
             "Ask for fewer rows: filter by season, res or place.",
         ) from error
     except duckdb.Error as error:
+        if DAMAGED in str(error):
+            raise _damage(error) from error
         raise QueryError("SQL that DuckDB can run", _short(query), f"DuckDB says: {error}") from error
     finally:
         if timer is not None:
@@ -218,6 +225,15 @@ def _create_table(session: duckdb.DuckDBPyConnection, name: str, rows: pa.Table)
     session.register("incoming", rows)
     session.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608 - names of this module
     session.unregister("incoming")
+
+
+def _damage(error: duckdb.Error) -> StoreError:
+    """DuckDB's message about a file, without the Python stack that it appends."""
+    return StoreError(
+        "a store's files as they were written",
+        str(error).partition("\n\nAt:")[0],
+        "Find all damaged files with `surco store verify`, and restore them from a copy.",
+    )
 
 
 def _short(query: str) -> str:

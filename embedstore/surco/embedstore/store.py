@@ -10,9 +10,10 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from surco.embedstore.blocks import BlockChecks
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, StoreError
-from surco.embedstore.files import read_rows, read_schema, unchanged_file
+from surco.embedstore.files import checked_file, read_rows, read_schema, unchanged_file
 from surco.embedstore.manifest import Manifest
 from surco.embedstore.names import check_name
 from surco.embedstore.schema import Table
@@ -110,6 +111,11 @@ class Store:
     def tables(self) -> list[TableInfo]:
         """All tables, by table, model, season and resolution."""
         return [describe(self._path, partition) for partition in self._manifest.partitions]
+
+    def checked_files(self) -> dict[str, BlockChecks]:
+        """The files of all tables by their path relative to the store, each with what its parts are checked by."""
+        entries = (file for partition in self._manifest.partitions for file in partition.files)
+        return {file.path: BlockChecks(checked_file(self._path, file), file.blocks) for file in entries}
 
     def seasons(self) -> list[str]:
         """Names of the seasons that any table has, in order of time."""

@@ -202,8 +202,9 @@ class Transaction:
         held = {p.key: p for p in self._base.partitions} | self._partitions | {partition.key: partition}
         lengths = {p.dimension for p in held.values() if p.model_id == partition.model_id}
         if len(lengths) > 1:
+            (held_length,) = lengths - {partition.dimension}
             raise ModelMismatchError(
-                f"vectors of {min(lengths - {partition.dimension})} values, as model {partition.model_id} has in this store",
+                f"vectors of {held_length} values, as model {partition.model_id} has in this store",
                 f"vectors of {partition.dimension} values",
                 "Give the other model its own model id.",
             )

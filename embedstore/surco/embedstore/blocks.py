@@ -1,0 +1,69 @@
+"""Checksums of a file's blocks, so that whoever reads a part of it can check that part.
+
+Parquet's own page checksums are compared by pyarrow and not by DuckDB, which would read past damage without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["DAMAGED", "BlockChecks", "checksums_of"]
+
+DAMAGED = "is damaged near byte"
+"""By these words in its message an error is known after it has gone through DuckDB, which keeps nothing else of it."""
+
+_BLOCK = 1 << 16
+
+
+def checksums_of(path: Path) -> tuple[str, str]:
+    """SHA-256 of a file, and the CRC-32 of each of its blocks of 64 KiB one after the other, both in hex."""
+    digest = hashlib.sha256()
+    blocks: list[int] = []
+    with path.open("rb") as file:
+        while content := file.read(_BLOCK):
+            digest.update(content)
+            blocks.append(zlib.crc32(content))
+    return digest.hexdigest(), np.array(blocks, ">u4").tobytes().hex()
+
+
+class BlockChecks:
+    """Reads parts of one file, whose blocks are compared with their checksums when they are read first.
+
+    Args:
+        path: of the file, for the message.
+        blocks: as `checksums_of` gives them; None where an older surco wrote the file, which is then not checked.
+    """
+
+    def __init__(self, path: Path, blocks: str | None) -> None:
+        self.path = path
+        self._checksums = np.frombuffer(bytes.fromhex(blocks or ""), ">u4").tolist()
+        # One byte a block: threads may set the same one twice, and nothing else happens.
+        self._seen = bytearray(b"\0" * len(self._checksums) if blocks is not None else b"")
+
+    def read(self, descriptor: int, size: int, position: int) -> bytes:
+        """As `os.pread`.
+
+        Raises:
+            OSError: a block is not what was written.
+        """
+        first, last = position // _BLOCK, -(-(position + size) // _BLOCK)
+        if self._seen.find(0, first, last) < 0:
+            return os.pread(descriptor, size, position)
+        start = first * _BLOCK
+        content = os.pread(descriptor, (last - first) * _BLOCK, start)
+        view = memoryview(content)
+        for number in range(first, min(last, len(self._seen))):
+            if not self._seen[number]:
+                offset = number * _BLOCK - start
+                self._check(number, view[offset : offset + _BLOCK])
+        return content[position - start : position - start + size]
+
+    def _check(self, number: int, block: memoryview) -> None:
+        if zlib.crc32(block) != self._checksums[number]:
+            raise OSError(f"{self.path} {DAMAGED} {number * _BLOCK}")
+        self._seen[number] = 1
