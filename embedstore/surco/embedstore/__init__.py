@@ -1,5 +1,6 @@
 """The tables of embeddings, their schema, their versions, SQL, search and labels."""
 
+from surco.embedstore.asking import Contrast
 from surco.embedstore.errors import (
     EmbedstoreError,
     LabelError,
@@ -28,6 +29,7 @@ from surco.embedstore.schema import (
 )
 from surco.embedstore.search import nearest
 from surco.embedstore.season import Season
+from surco.embedstore.similar import HowFound, IndexInfo, build_index, how_found
 from surco.embedstore.sql import connect, run_sql, run_sql_on
 from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
@@ -39,11 +41,14 @@ __all__ = [
     "QUANTISATION",
     "Collected",
     "Conflict",
+    "Contrast",
     "Damage",
     "EmbeddingBatch",
     "EmbedstoreError",
     "Examples",
     "Garbage",
+    "HowFound",
+    "IndexInfo",
     "LabelError",
     "Labels",
     "ModelMismatchError",
@@ -61,6 +66,7 @@ __all__ = [
     "VectorError",
     "Verification",
     "VersionInfo",
+    "build_index",
     "cells_schema",
     "collect_garbage",
     "comuna_at",
@@ -70,6 +76,7 @@ __all__ = [
     "dequantize",
     "fixed_size_column",
     "fixed_size_matrix",
+    "how_found",
     "match_labels",
     "nearest",
     "parcels_schema",

@@ -1,0 +1,224 @@
+"""The vectors of a table as arrays that a search can run over, mapped from files and not loaded.
+
+A row takes D bytes, 4 for the reciprocal of its length and, for a cell, 8 for its key: 76 for 64 values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from surco.embedstore.files import read_batches
+from surco.embedstore.schema import Table, fixed_size_matrix
+from surco.embedstore.season import Season
+from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar, sidecar_folder
+from surco.embedstore.store import Store
+from surco.embedstore.tables import TableInfo
+
+__all__ = ["KEYS", "Source", "TableVectors", "source_of", "table_vectors"]
+
+KEYS: Mapping[str, str] = {"cells": "h3", "parcels": "id"}
+"""The column that names a row, by table."""
+
+_BLOCK = 65_536
+_SMALL = 100_000
+_KEPT_VERSIONS = 2
+_LOADING = threading.Lock()
+_SOURCES: WeakKeyDictionary[Store, dict[tuple[Any, ...], Source]] = WeakKeyDictionary()
+
+Int8s = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table at one version: two are equal where their files are, whose names are never used twice."""
+
+    digest: str
+    root: Path = field(compare=False)
+    info: TableInfo = field(compare=False)
+
+    @property
+    def table(self) -> Table:
+        """Which of the two."""
+        return cast(Table, self.info.table)
+
+    @property
+    def name(self) -> str:
+        """The table without its version, as sidecars note it."""
+        info = self.info
+        return f"{info.table}/{info.model_id}/{info.season}/{info.resolution}"
+
+    def folder(self, what: str) -> Path:
+        """Where a sidecar of this version lies."""
+        return sidecar_folder(self.root, f"{self.digest[:32]}-{what}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableVectors:
+    """N rows of a table.
+
+    Attributes:
+        keys: (N,) uint64 cells in ascending order, or string ids in the order of the file.
+        embedding: (N, D) int8, as stored.
+        inverse_length: (N,) float32, 1 / |embedding|; NaN for a row of zeros, which has no direction.
+    """
+
+    keys: pa.Array[Any]
+    embedding: Int8s
+    inverse_length: Floats
+
+    def row_of(self, key: int | str) -> int | None:
+        """The row of a key; None where it is not in the table."""
+        found = self.rows_of(pa.array([key], self.keys.type))
+        return int(found[0]) if len(found) else None
+
+    def rows_of(self, keys: pa.Array[Any]) -> Rows:
+        """Rows of the keys that the table has, ascending, each once."""
+        if not pa.types.is_uint64(self.keys.type):
+            named = pc.is_in(self.keys, value_set=keys.cast(self.keys.type))
+            return np.asarray(np.flatnonzero(named.to_numpy(zero_copy_only=False)), np.int64)
+        held = self.keys.to_numpy()
+        wanted = np.unique(keys.to_numpy(zero_copy_only=False))
+        rows = np.searchsorted(held, wanted)
+        inside = rows < len(held)
+        rows, wanted = rows[inside], wanted[inside]
+        return np.asarray(rows[held[rows] == wanted], np.int64)
+
+
+def source_of(
+    store: Store,
+    table: Table,
+    *,
+    season: str | Season | None = None,
+    resolution: int | None = None,
+    model_id: str | None = None,
+) -> Source:
+    """The one table meant, as `Store.find` finds it; found once for each version of a `Store`.
+
+    Raises:
+        StoreError: no such table, season or resolution, or a missing file.
+        ModelMismatchError: the model is not there, or several are and none is named.
+    """
+    name = season.name if isinstance(season, Season) else season
+    asked = (store.version, table, name, resolution, model_id)
+    found = _SOURCES.setdefault(store, {})
+    if asked not in found:
+        info = store.find(table, season=season, resolution=resolution, model_id=model_id)
+        files = [[file.relative_to(store.path).as_posix(), file.stat().st_size] for file in info.files]
+        digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+        found[asked] = Source(digest, store.path, info)
+    return found[asked]
+
+
+def table_vectors(source: Source) -> TableVectors:
+    """The vectors of a table: mapped from its sidecar, which the first search makes; a small table is loaded.
+
+    Where the store cannot be written, or its disk is full, they are loaded. Kept for the next call.
+
+    Raises:
+        StoreError: a damaged file of the table.
+    """
+    with _LOADING:
+        return _table_vectors(source)
+
+
+@lru_cache(maxsize=4)
+def _table_vectors(source: Source) -> TableVectors:
+    if source.info.rows < _SMALL:
+        return _loaded(source)
+    folder = source.folder("vectors")
+    if open_sidecar(folder) is None:
+        try:
+            publish_sidecar(folder, lambda draft: _write(source, draft))
+        except OSError:
+            return _loaded(source)
+        drop_older(folder, f"vectors of {source.name}", _KEPT_VERSIONS)
+    return _mapped(folder)
+
+
+def _mapped(folder: Path) -> TableVectors:
+    with pa.memory_map(str(folder / "keys.arrow")) as file:
+        keys = pa.ipc.open_file(file).get_batch(0).column(0)
+    embedding, inverse = (
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in ("embedding", "inverse_length")
+    )
+    return TableVectors(keys, embedding.view(np.ndarray), inverse.view(np.ndarray))
+
+
+def _loaded(source: Source) -> TableVectors:
+    keys, place = _keys(source)
+    embedding = np.empty((len(keys), source.info.dimension), np.int8)
+    inverse = np.empty(len(keys), np.float32)
+    _fill(source, place, embedding, inverse)
+    return TableVectors(keys, embedding, inverse)
+
+
+def _write(source: Source, draft: Path) -> dict[str, Any]:
+    keys, place = _keys(source)
+    shape = (len(keys), source.info.dimension)
+    embedding = np.lib.format.open_memmap(draft / "embedding.npy", "w+", np.int8, shape)
+    inverse = np.lib.format.open_memmap(draft / "inverse_length.npy", "w+", np.float32, shape[:1])
+    _fill(source, place, embedding, inverse)
+    embedding.flush()
+    inverse.flush()
+    batch = pa.record_batch([keys], names=["key"])
+    with pa.OSFile(str(draft / "keys.arrow"), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    return {"table": f"vectors of {source.name}"}
+
+
+def _keys(source: Source) -> tuple[pa.Array[Any], Rows | None]:
+    """The keys, and the row that each takes; None where they stay in the order of the files."""
+    name = KEYS[source.table]
+    parts = [batch.column(0) for batch in _batches(source, [name])]
+    keys = pa.concat_arrays([part.cast(pa.large_string()) if name == "id" else part for part in parts])
+    if name == "id":
+        return keys, None
+    values = keys.to_numpy()
+    if (values[1:] > values[:-1]).all():
+        return keys, None
+    # Files that a merge carried over come first, whatever their cells.
+    order = np.argsort(values, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return pa.array(values[order]), place
+
+
+def _fill(source: Source, place: Rows | None, embedding: Int8s, inverse: Floats) -> None:
+    start = 0
+    for batch in _batches(source, ["embedding"]):
+        block = fixed_size_matrix(batch.column(0))
+        stop = start + len(block)
+        rows = slice(start, stop) if place is None else place[start:stop]
+        embedding[rows] = block
+        inverse[rows] = _inverse_length(block)
+        start = stop
+
+
+def _batches(source: Source, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    for file in source.info.files:
+        yield from read_batches(file, _BLOCK, columns)
+
+
+def _inverse_length(block: Int8s) -> Floats:
+    values = block.astype(np.float32)
+    # A sum of squares of int8 is exact in float32 up to a thousand values.
+    square = np.einsum("nd,nd->n", values, values, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        inverse: Floats = np.where(square > 0, 1 / np.sqrt(square), np.nan).astype(np.float32)
+    return inverse
