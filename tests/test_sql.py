@@ -58,7 +58,7 @@ def test_views_hold_all_seasons_and_resolutions(session: duckdb.DuckDBPyConnecti
         ("2024-25", None, 40)
     ]
     assert rows(session, "SELECT model, card->>'title' FROM models") == [(MODEL, "a test")]
-    assert rows(session, "SELECT * FROM adapters") == [("crops",)]
+    assert rows(session, "SELECT * FROM adapters") == [("crops", "{}")]
 
 
 def test_an_empty_store_has_the_views(tmp_path: Path) -> None:
@@ -149,10 +149,40 @@ def test_h3_functions_give_null_for_what_is_none(session: duckdb.DuckDBPyConnect
     (found,) = rows(
         session,
         "SELECT h3_parent(NULL, 3), h3_parent(5, 3), h3_parent(h3, 10), h3_parse('soon'), h3_parse(NULL), "
-        "h3_boundary(5), h3_cell(NULL, 1, 9), h3_cell('nan'::DOUBLE, 1, 9), h3_cell(1, 91, 9), h3_cell(1, 1, 16) "
+        "h3_boundary(5), h3_cell(NULL, 1, 9), h3_cell('nan'::DOUBLE, 1, 9), h3_cell(1, 91, 9), h3_cell(1, 1, 16), "
+        "h3_children(5, 9), h3_children(NULL, 9), h3_children(h3, 8), h3_children(h3, 16), h3_children(h3, NULL), "
+        "h3_disk(5, 1), h3_disk(NULL, 1), h3_disk(h3, -1), h3_disk(h3, NULL), h3_hectares(5), h3_hectares(NULL), "
+        "h3_centre(5), h3_centre(NULL), h3_cell(NULL::GEOMETRY, 9) "
         "FROM cells WHERE res = 9 LIMIT 1",
     )
-    assert found == (None,) * 10
+    assert found == (None,) * 24
+
+
+def test_widening_and_measuring_agree_with_h3(session: duckdb.DuckDBPyConnection) -> None:
+    """Children, disks, centres and areas are those of the H3 library, whatever number each row asks for."""
+    found = run_sql_on(
+        session,
+        "SELECT h3, res, h3_children(h3, (res + h3 % 3)::UTINYINT) AS children, "
+        "h3_disk(h3, (h3 % 4)::INTEGER) AS disk, "
+        "h3_hectares(h3) AS hectares, h3_cell(h3_centre(h3), res::UTINYINT) = h3 AS centre, "
+        "h3_cell(geometry, 7) AS point, ST_X(geometry) AS x, ST_Y(geometry) AS y FROM cells",
+    ).to_pylist()
+    assert len(found) == 170
+    for row in found:
+        text = h3.int_to_str(row["h3"])
+        children = h3.cell_to_children(text, row["res"] + row["h3"] % 3)
+        assert sorted(row["children"]) == sorted(map(h3.str_to_int, children))
+        assert sorted(row["disk"]) == sorted(map(h3.str_to_int, h3.grid_disk(text, row["h3"] % 4)))
+        assert row["hectares"] == pytest.approx(h3.cell_area(text, "m^2") / 1e4, rel=1e-6)
+        assert row["centre"]
+        assert h3.int_to_str(row["point"]) == h3.latlng_to_cell(row["y"], row["x"], 7)
+
+
+@pytest.mark.parametrize("call", ["h3_children(h3, 15)", "h3_disk(h3, 2000000000)", "h3_disk(h3, 20000)"])
+def test_widening_is_bounded(session: duckdb.DuckDBPyConnection, call: str) -> None:
+    """A number that would take all memory is refused with the number of cells."""
+    with pytest.raises(QueryError, match="at most 10,000,000 cells"):
+        run_sql_on(session, f"SELECT {call} FROM cells")
 
 
 @settings(deadline=None)

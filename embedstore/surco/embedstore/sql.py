@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import builtins
+import re
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import duckdb_extension_spatial
 import pyarrow as pa
-from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from surco.embedstore.blocks import DAMAGED
-from surco.embedstore.cells import FUNCTIONS
-from surco.embedstore.errors import QueryError, StoreError
-from surco.embedstore.place_names import create_comunas, name_columns
+from surco.embedstore.column_functions import ColumnFunction, Macro, register
+from surco.embedstore.errors import EmbedstoreError, QueryError, StoreError
+from surco.embedstore.h3_functions import H3_FUNCTIONS
 from surco.embedstore.readonly import PROTOCOL, ReadOnlyFiles
-from surco.embedstore.schema import Table, cells_schema, parcels_schema
+from surco.embedstore.session_tables import create_tables
 from surco.embedstore.store import Store
-from surco.embedstore.tables import TableInfo
+from surco.embedstore.vector_functions import vector_functions
 
 __all__ = ["connect", "run_sql", "run_sql_on"]
 
@@ -33,71 +32,59 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "python_enable_replacements": "false",
     "temp_directory": "",
 }
-_MACROS = (
-    # Cosine needs no scale: it is the same for embedding * scale.
-    "cosine(a, b) AS list_cosine_similarity(a::FLOAT[], b::FLOAT[])",
-    "vector(embedding, scale) AS list_transform(embedding, lambda value: value * scale)::FLOAT[]",
-    "h3_string(h3) AS printf('%x', h3)",
-    "h3_resolution(h3) AS ((h3 >> 52) & 15)::UTINYINT",
-    "h3_boundary(h3) AS ST_GeomFromWKB(h3_boundary_wkb(h3))",
+_GUARDS = (
+    # `query_progress` of the session then knows, and prints nothing by itself.
+    "enable_progress_bar = true",
+    "enable_progress_bar_print = false",
+    f"allowed_directories = ['{PROTOCOL}://']",
+    "enable_external_access = false",
+    "lock_configuration = true",
 )
-_SEASONS: Final[Mapping[str, pa.DataType]] = {
-    "season": pa.string(),
-    "table_name": pa.string(),
-    "model": pa.string(),
-    "res": pa.int32(),
-    "rows": pa.int64(),
-    "as_of": pa.date32(),
-}
+_FROM_FUNCTION = re.compile(r"executing the UDF: (?:\w+\.)*(\w+): (.*?)\s*(?:\n\nAt:|$)", re.DOTALL)
 
 
 def connect(
-    store: Store, *, memory_limit: str | None = None, threads: int | None = None
+    store: Store,
+    *,
+    functions: Iterable[ColumnFunction | Macro] = (),
+    memory_limit: str | None = None,
+    threads: int | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB session on the store's version.
 
     Views `cells` and `parcels` hold every model, season and resolution, with the columns `model`, `season` (text)
-    and, in `cells`, `res`; tables `seasons`, `models` (with their cards as JSON) and `adapters` say what there is.
-    The code in `comuna` is named by `comuna_name`, `provincia` and `region`, and the table `comunas` lists all of them;
-    these names are matched without accents and case.
-    Spatial functions are loaded and `geometry` is a GEOMETRY. Functions: `cosine(a, b)` of vectors as stored or as
-    floats, `vector(embedding, scale)`, `h3_string(h3)`, `h3_resolution(h3)`, `h3_parent(h3, res)`,
-    `h3_cell(lon, lat, res)`, `h3_parse(text)`, `h3_boundary(h3)`.
+    and, in `cells`, `res`; `cells_latest` and `parcels_latest` hold the latest season of each model and resolution;
+    `labels` the parcels whose crop somebody named. Tables `seasons`, `models` and `adapters` (with their cards as JSON)
+    say what there is. The code in `comuna` is named by `comuna_name`, `provincia` and `region`, and the table `comunas`
+    lists all of them; these names are matched without accents and case.
+
+    Spatial functions are loaded and `geometry` is a GEOMETRY. Functions, all described in docs/sql.md: `nearest`,
+    `change`, `cosine`, `vector`, `vector_of`, and `h3_cell`, `h3_parent`, `h3_children`, `h3_disk`, `h3_boundary`,
+    `h3_centre`, `h3_hectares`, `h3_resolution`, `h3_string`, `h3_parse`.
 
     The session reads the store's visible files and can read, write, attach, install or change nothing else. Use one
     session for many queries, and `.cursor()` of it in each thread.
 
     Args:
         store: any version of it.
+        functions: further functions, as `surco.api.connect` adds the store's adapters.
         memory_limit: as DuckDB writes it, "2GB"; None leaves DuckDB's own.
         threads: None leaves DuckDB's own.
+
+    Raises:
+        StoreError: a file that is damaged.
     """
     session = duckdb.connect(":memory:", config=_config(memory_limit, threads))
     session.load_extension(str(_spatial()))
-    tables = store.tables()
     session.register_filesystem(ReadOnlyFiles(store.checked_files()))
-    for function in FUNCTIONS:
-        session.create_function(
-            function.name,
-            function.call,
-            list(function.parameters),
-            function.returns,
-            type=PythonUDFType.ARROW,
-            null_handling=FunctionNullHandling.SPECIAL,
-        )
-    for macro in _MACROS:
-        session.execute(f"CREATE MACRO {macro}")
+    register(session, (*H3_FUNCTIONS, *vector_functions(store), *functions))
     try:
-        for table in ("cells", "parcels"):
-            _create_view(session, store, table, [info for info in tables if info.table == table])
+        create_tables(session, store)
     except duckdb.Error as error:
         session.close()
         raise _damage(error) from error
-    create_comunas(session)
-    _create_lists(session, store, tables)
-    session.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
-    session.execute("SET enable_external_access = false")
-    session.execute("SET lock_configuration = true")
+    for setting in _GUARDS:
+        session.execute(f"SET {setting}")
     return session
 
 
@@ -136,9 +123,7 @@ def run_sql_on(
             "Ask for fewer rows: filter by season, res or place.",
         ) from error
     except duckdb.Error as error:
-        if DAMAGED in str(error):
-            raise _damage(error) from error
-        raise QueryError("SQL that DuckDB can run", _short(query), f"DuckDB says: {error}") from error
+        raise _explained(error, query) from error
     finally:
         if timer is not None:
             timer.cancel()
@@ -167,64 +152,15 @@ def _spatial() -> Path:
     return folder / "extensions" / f"v{duckdb.__version__}" / "spatial.duckdb_extension"
 
 
-def _create_view(
-    session: duckdb.DuckDBPyConnection, store: Store, table: Table, tables: list[TableInfo]
-) -> None:
-    types = {"model": "VARCHAR", "season": "VARCHAR"} | ({"res": "INTEGER"} if table == "cells" else {})
-    if not tables:
-        _create_empty(session, table, types)
-        _name_places(session, table, f"no_{table}")
-        return
-    places = [
-        f"{PROTOCOL}://{file.relative_to(store.path).as_posix()}" for info in tables for file in info.files
-    ]
-    listed = ", ".join(f"'{place}'" for place in places)
-    hive = ", ".join(f"'{name}': {kind}" for name, kind in types.items())
-    read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}})"
-    _name_places(session, table, read)
-
-
-def _name_places(session: duckdb.DuckDBPyConnection, table: Table, source: str) -> None:
-    # Paths and names in the source were checked by the manifest.
-    session.execute(f"CREATE VIEW {table} AS SELECT *, {name_columns()} FROM {source}")  # noqa: S608
-
-
-def _create_empty(session: duckdb.DuckDBPyConnection, table: Table, types: Mapping[str, str]) -> None:
-    schema = cells_schema(64) if table == "cells" else parcels_schema(64)
-    _create_table(session, "nothing", schema.empty_table())
-    added = ", ".join(f"NULL::{kind} AS {name}" for name, kind in types.items())
-    session.execute(
-        f"CREATE TABLE no_{table} AS SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry), {added} FROM nothing"  # noqa: S608
-    )
-    session.execute("DROP TABLE nothing")
-
-
-def _create_lists(session: duckdb.DuckDBPyConnection, store: Store, tables: list[TableInfo]) -> None:
-    rows: list[dict[str, str | int | date | None]] = [
-        {
-            "season": info.season,
-            "table_name": info.table,
-            "model": info.model_id,
-            "res": info.resolution,
-            "rows": info.rows,
-            "as_of": info.as_of,
-        }
-        for info in tables
-    ]
-    _create_table(session, "seasons", pa.Table.from_pylist(rows, schema=pa.schema(_SEASONS)))
-    cards = [json.dumps(store.model_card(name)) if name in store.cards() else None for name in store.models()]
-    _create_table(
-        session,
-        "models",
-        pa.table({"model": pa.array(store.models(), pa.string()), "card": pa.array(cards, pa.string())}),
-    )
-    _create_table(session, "adapters", pa.table({"adapter": pa.array(store.adapters(), pa.string())}))
-
-
-def _create_table(session: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    session.register("incoming", rows)
-    session.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608 - names of this module
-    session.unregister("incoming")
+def _explained(error: duckdb.Error, query: str) -> EmbedstoreError | duckdb.Error:
+    if DAMAGED in str(error):
+        return _damage(error)
+    raised = _FROM_FUNCTION.search(str(error))
+    if raised is None:
+        return QueryError("SQL that DuckDB can run", _short(query), f"DuckDB says: {error}")
+    if hasattr(builtins, raised[1]):
+        return error  # a mistake of ours, not of the query
+    return QueryError("values that the query's functions take", _short(query), raised[2])
 
 
 def _damage(error: duckdb.Error) -> StoreError:
