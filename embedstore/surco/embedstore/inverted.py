@@ -47,6 +47,8 @@ class InvertedLists:
         rows: (N,) uint32, ascending within a list.
         probes: how many lists a search looks at.
         recall: share of the true `LARGEST_K` neighbours that it finds then, measured on rows of the table.
+        reach: similarity to the nearest centroid that all but one in a hundred of these rows had. Of a query that is
+            farther from all of them nothing is known.
     """
 
     centroids: Floats
@@ -54,12 +56,23 @@ class InvertedLists:
     rows: npt.NDArray[np.uint32]
     probes: int
     recall: float
+    reach: float
 
-    def near(self, query: Floats) -> Rows:
-        """Rows of the lists nearest to a unit vector (D,), in no particular order."""
+    def knows(self, query: Floats) -> bool:
+        """Whether a unit vector (D,) is like those that recall was measured on."""
+        return bool((self.centroids @ query).max() >= self.reach)
+
+    def near(self, query: Floats, count: int) -> Rows:
+        """Rows of the lists nearest to a unit vector (D,), in no particular order, at least `count` where there are."""
         similarity = self.centroids @ query
-        probes = min(self.probes, len(similarity))
-        lists = np.argpartition(-similarity, probes - 1)[:probes]
+        probes = self.probes
+        found = self._rows_of(np.argpartition(-similarity, probes - 1)[:probes])
+        while len(found) < min(count, len(self.rows)):
+            probes = min(2 * probes, len(similarity))
+            found = self._rows_of(np.argpartition(-similarity, probes - 1)[:probes])
+        return found
+
+    def _rows_of(self, lists: npt.NDArray[np.int64]) -> Rows:
         begins, ends = self.offsets[lists].tolist(), self.offsets[lists + 1].tolist()
         found = [self.rows[begin:end] for begin, end in zip(begins, ends, strict=True)]
         return np.concatenate(found).astype(np.int64)
@@ -110,7 +123,8 @@ def _opened(folder: Path) -> InvertedLists | None:
         np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
         for name in ("centroids", "offsets", "rows")
     )
-    return InvertedLists(centroids, offsets, rows, int(facts["probes"]), float(facts["recall"]))
+    measured = float(facts["recall"]), float(facts["reach"])
+    return InvertedLists(centroids, offsets, rows, int(facts["probes"]), *measured)
 
 
 def _write(source: Source, vectors: TableVectors, recall: float, seed: int, draft: Path) -> dict[str, Any]:
@@ -121,13 +135,14 @@ def _write(source: Source, vectors: TableVectors, recall: float, seed: int, draf
     offsets = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=len(centroids)))]).astype(np.int64)
     for name, array in (("centroids", centroids), ("offsets", offsets), ("rows", rows)):
         np.save(draft / f"{name}.npy", array, allow_pickle=False)
-    curve = _recall_curve(vectors, centroids, lists, random)
+    curve, reach = _measured(vectors, centroids, lists, random)
     wanted = (1 + recall) / 2
     probes = int(np.argmax(curve >= wanted)) + 1
     return {
         "table": f"lists of {source.name}",
         "probes": probes,
         "recall": float(curve[probes - 1]),
+        "reach": reach,
         "k": LARGEST_K,
     }
 
@@ -165,22 +180,24 @@ def _nearest_centroid(vectors: TableVectors, centroids: Floats) -> npt.NDArray[n
     return np.maximum(lists, 0)
 
 
-def _recall_curve(
+def _measured(
     vectors: TableVectors, centroids: Floats, lists: npt.NDArray[np.int64], random: np.random.Generator
-) -> npt.NDArray[np.float64]:
-    """(L,) mean share of true neighbours found when looking at 1, 2, … L lists, of rows of the table as queries."""
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Of rows of the table as queries: (L,) mean share of true neighbours found in 1, 2, … L lists; and the reach."""
     directed = np.flatnonzero(np.isfinite(vectors.inverse_length))
     found = np.zeros(len(centroids))
-    total = 0
+    total, reaches = 0, []
     for row in random.choice(directed, min(len(directed), _QUESTIONS), replace=False).tolist():
         (query,) = _unit(vectors, np.array([row]))
         neighbours, _ = best_rows(vectors, query, LARGEST_K + 1)
         neighbours = neighbours[neighbours != row]
+        similarity = centroids @ query
+        reaches.append(similarity.max())
         rank = np.empty(len(centroids), np.int64)
-        rank[np.argsort(-(centroids @ query), kind="stable")] = np.arange(len(centroids))
+        rank[np.argsort(-similarity, kind="stable")] = np.arange(len(centroids))
         found += np.bincount(rank[lists[neighbours]], minlength=len(centroids))
         total += len(neighbours)
-    return np.cumsum(found) / max(total, 1)
+    return np.cumsum(found) / max(total, 1), float(np.quantile(reaches, 0.01))
 
 
 def _unit(vectors: TableVectors, rows: Rows | slice) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -39,6 +40,9 @@ def best_rows(
     Returns:
         (min(k, M),) rows and their cosines, largest first, equal ones by key; rows of zeros are left out.
     """
+    if among is not None and 2 * len(among) > len(vectors.inverse_length):
+        # Picking rows costs as much as comparing two in their order.
+        vectors, among = _without_others(vectors, among), None
     count = len(vectors.inverse_length) if among is None else len(among)
     parts = max(1, min(threads or available_threads(), count // _SHARE))
     edges = np.linspace(0, count, parts + 1).astype(int).tolist()
@@ -55,6 +59,13 @@ def best_rows(
 def available_threads() -> int:
     """How many processors this process may use, eight at most."""
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _without_others(vectors: TableVectors, rows: Rows) -> TableVectors:
+    """All rows, but those not named have no direction."""
+    inverse = np.full_like(vectors.inverse_length, np.nan)
+    inverse[rows] = vectors.inverse_length[rows]
+    return replace(vectors, inverse_length=inverse)
 
 
 class _Best:

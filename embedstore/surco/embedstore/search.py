@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import duckdb
 import pyarrow as pa
-from duckdb import ColumnExpression, ConstantExpression
 
 from surco.embedstore.asking import Wanted
-from surco.embedstore.errors import QueryError
+from surco.embedstore.predicate import passing_rows
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
-from surco.embedstore.similar import similar
-from surco.embedstore.sql import connect
+from surco.embedstore.similar import similar_rows
 from surco.embedstore.store import Store
-from surco.embedstore.tables import TableInfo
-from surco.embedstore.vectors import KEYS, source_of
+from surco.embedstore.vectors import source_of
 
 __all__ = ["nearest"]
 
@@ -50,9 +45,10 @@ def nearest(
         resolution: of cells; None is the finest.
         where: an SQL predicate over the table's columns, as `n_pixels > 50`; None lets all rows pass.
         model_id: needed where the store holds several models.
-        session: of `connect(store)`, to save making one; used for `where`.
-        exact: True compares all rows; False demands the index that `build_index` made; None uses it where there is one.
-            More than 100 neighbours, and those under `where`, are always found exactly. `how_found` tells how.
+        session: of `connect(store)`, to save making one; used for `where`, and remembers what passed.
+        exact: True compares all rows; False demands the index that `build_index` made; None uses it where there is one
+            and the query is like the table's rows, on which its recall was measured. More than 100 neighbours,
+            and those under `where`, are always found exactly. `how_found` tells how.
 
     Returns:
         Columns `h3` or `id`, and `similarity` (float32, -1 to 1), most similar first, equal ones by key; at most k
@@ -64,42 +60,6 @@ def nearest(
         QueryError: a predicate that DuckDB refuses.
         StoreError: no such table, season or resolution, or a damaged file.
     """
-    among = None
-    if where is not None:
-        source = source_of(store, table, season=season, resolution=resolution, model_id=model_id)
-        among = _passing(store, source.info, where, session)
-    return similar(
-        store,
-        what,
-        k,
-        table=table,
-        season=season,
-        resolution=resolution,
-        model_id=model_id,
-        among=among,
-        exact=exact,
-    )
-
-
-def _passing(
-    store: Store, info: TableInfo, where: str, session: duckdb.DuckDBPyConnection | None
-) -> pa.Array[Any]:
-    """Keys of the rows that pass the predicate."""
-    own = session.cursor() if session is not None else connect(store)
-    name = KEYS[info.table]
-    meant = (ColumnExpression("model") == ConstantExpression(info.model_id)) & (
-        ColumnExpression("season") == ConstantExpression(info.season)
-    )
-    if info.resolution is not None:
-        meant &= ColumnExpression("res") == ConstantExpression(info.resolution)
-    with own:
-        try:
-            # A relation's filter takes an expression and nothing else, so a predicate cannot become another query.
-            # Not `sql(…, params=…)`: that runs at once, holding the interpreter's lock that our file system needs.
-            rows = own.table(info.table).filter(meant).filter(where)
-            found = rows.project(f'"{name}"').to_arrow_table()
-        except duckdb.Error as error:
-            raise QueryError(
-                f"an SQL predicate over the columns of {info.table}", repr(where), f"DuckDB says: {error}"
-            ) from error
-    return found.column(name).combine_chunks()
+    source = source_of(store, table, season=season, resolution=resolution, model_id=model_id)
+    among = None if where is None else passing_rows(store, source, where, session)
+    return similar_rows(source, what, k, among=among, exact=exact)

@@ -15,9 +15,9 @@ from surco.embedstore.scan import best_rows
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.store import Store
-from surco.embedstore.vectors import KEYS, Rows, Source, TableVectors, source_of, table_vectors
+from surco.embedstore.vectors import KEYS, Floats, Rows, Source, TableVectors, source_of, table_vectors
 
-__all__ = ["HowFound", "IndexInfo", "build_index", "how_found", "similar"]
+__all__ = ["HowFound", "IndexInfo", "build_index", "how_found", "similar", "similar_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +109,21 @@ def similar(
         SearchError: as `nearest`.
         StoreError: no such table, season or resolution, or a damaged file.
     """
+    source = source_of(store, table, season=season, resolution=resolution, model_id=model_id)
+    rows = None if among is None else table_vectors(source).rows_of(among)
+    return similar_rows(source, what, k, among=rows, exact=exact)
+
+
+def similar_rows(
+    source: Source, what: Wanted, k: int, *, among: Rows | None = None, exact: bool | None = None
+) -> pa.Table:
+    """As `similar`, of a table that was found already, with row numbers in place of keys."""
     if k < 1:
         raise SearchError("k of 1 or more", f"{k}", "Ask for at least one neighbour.")
-    source = source_of(store, table, season=season, resolution=resolution, model_id=model_id)
     vectors = table_vectors(source)
     query, own = direction_of(vectors, source.info, what)
-    chosen = None if among is None else vectors.rows_of(among)
-    lists = _lists(source, k + len(own), exact) if chosen is None else None
-    looked_at = chosen if lists is None else lists.near(query)
+    lists = _lists(source, query, k, exact) if among is None else None
+    looked_at = among if lists is None else lists.near(query, k + len(own))
     rows, similarity = best_rows(vectors, query, k + len(own), among=looked_at)
     others = ~np.isin(rows, own)
     found = HowFound(
@@ -144,11 +151,13 @@ def how_found(answer: pa.Table) -> HowFound:
         ) from error
 
 
-def _lists(source: Source, k: int, exact: bool | None) -> InvertedLists | None:
+def _lists(source: Source, query: Floats, k: int, exact: bool | None) -> InvertedLists | None:
     """The index to use; None where the answer is to be exact, or can be nothing else."""
-    if exact or k > LARGEST_K + 1:
+    if exact or k > LARGEST_K:
         return None
     lists = stored_lists(source)
+    if exact is None and lists is not None and not lists.knows(query):
+        return None
     if lists is None and exact is False:
         raise SearchError(
             f"an index of {source.name}",

@@ -1,0 +1,93 @@
+"""Which rows of a table pass an SQL predicate; a session remembers the latest ones, for more searches under them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from weakref import WeakKeyDictionary
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from duckdb import ColumnExpression, ConstantExpression
+
+from surco.embedstore.blocks import DAMAGED
+from surco.embedstore.errors import QueryError, StoreError
+from surco.embedstore.sql import connect
+from surco.embedstore.store import Store
+from surco.embedstore.vectors import KEYS, Rows, Source, table_vectors
+
+__all__ = ["passing_rows"]
+
+_KEPT = 4
+# A predicate of these may pass other rows the next time: another table's, or what chance and the clock say.
+_FLEETING = re.compile(
+    r"\b(select|from|table|exists|random|setseed|uuid\w*|gen_random_uuid|now|today|current_\w+|get_current_\w+|transaction\w*"
+    r"|nextval|currval|getvariable|query|age)\b|\$",
+    re.IGNORECASE,
+)
+
+_Remembered = OrderedDict[tuple[str, str], Rows]
+
+_SESSIONS: WeakKeyDictionary[duckdb.DuckDBPyConnection, _Remembered] = WeakKeyDictionary()
+_WRITING = threading.Lock()
+
+
+def passing_rows(
+    store: Store, source: Source, where: str, session: duckdb.DuckDBPyConnection | None = None
+) -> Rows:
+    """(M,) rows of a table that pass a predicate, ascending.
+
+    Args:
+        store: what holds the table.
+        source: the table.
+        where: an SQL predicate over its columns.
+        session: of `connect(store)`; None makes one.
+
+    Raises:
+        QueryError: a predicate that DuckDB refuses.
+        StoreError: a damaged file.
+    """
+    if session is None:
+        with connect(store) as own:
+            return _asked(own, source, where)
+    asked = (source.digest, where)
+    with _WRITING:
+        known = _SESSIONS.setdefault(session, OrderedDict())
+        if asked in known:
+            known.move_to_end(asked)
+            return known[asked]
+    with session.cursor() as own:
+        rows = _asked(own, source, where)
+    if not _FLEETING.search(where):
+        with _WRITING:
+            known[asked] = rows
+            while len(known) > _KEPT:
+                known.popitem(last=False)
+    return rows
+
+
+def _asked(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> Rows:
+    name, info = KEYS[source.table], source.info
+    meant = (ColumnExpression("model") == ConstantExpression(info.model_id)) & (
+        ColumnExpression("season") == ConstantExpression(info.season)
+    )
+    if info.resolution is not None:
+        meant &= ColumnExpression("res") == ConstantExpression(info.resolution)
+    try:
+        # A relation's filter takes an expression and nothing else, so a predicate cannot become another query.
+        # Not `sql(…, params=…)`: that runs at once, holding the interpreter's lock that our file system needs.
+        rows = session.table(source.table).filter(meant).filter(where)
+        found: pa.Table = rows.project(f'"{name}"').to_arrow_table()
+    except duckdb.Error as error:
+        if DAMAGED in str(error):
+            raise StoreError(
+                "a table as it was written",
+                str(error),
+                "Find all damaged files with `surco store verify`, and restore them from a copy.",
+            ) from error
+        raise QueryError(
+            f"an SQL predicate over the columns of {source.table}", repr(where), f"DuckDB says: {error}"
+        ) from error
+    return np.asarray(table_vectors(source).rows_of(found.column(name).combine_chunks()))
