@@ -10,14 +10,24 @@ if TYPE_CHECKING:
     from surco.api.app import create_app
     from surco.api.errors import ApiError
     from surco.api.maps import Predicted, predict_table, write_map
+    from surco.api.predicting import connect_with_adapters
     from surco.api.settings import Settings
 
-__all__ = ["ApiError", "Predicted", "Settings", "create_app", "predict_table", "write_map"]
+__all__ = [
+    "ApiError",
+    "Predicted",
+    "Settings",
+    "connect_with_adapters",
+    "create_app",
+    "predict_table",
+    "write_map",
+]
 
 _HOMES = {
     "ApiError": "errors",
     "Predicted": "maps",
     "Settings": "settings",
+    "connect_with_adapters": "predicting",
     "create_app": "app",
     "predict_table": "maps",
     "write_map": "maps",

@@ -1,6 +1,7 @@
 """The tables of embeddings, their schema, their versions, SQL, search and labels."""
 
 from surco.embedstore.asking import Contrast
+from surco.embedstore.column_functions import ColumnFunction, Macro
 from surco.embedstore.errors import (
     EmbedstoreError,
     LabelError,
@@ -40,6 +41,7 @@ __all__ = [
     "CLASS_COLUMNS",
     "QUANTISATION",
     "Collected",
+    "ColumnFunction",
     "Conflict",
     "Contrast",
     "Damage",
@@ -51,6 +53,7 @@ __all__ = [
     "IndexInfo",
     "LabelError",
     "Labels",
+    "Macro",
     "ModelMismatchError",
     "QueryError",
     "SchemaError",
