@@ -36,7 +36,7 @@ from surco.encoder import EncoderError
 from surco.encoder.pretrain import PretrainConfig
 
 FULL = "full"
-OBJECTIVES = ("reconstruct", "agree", "classify", "episode", "spread", "uniform", "teacher")
+OBJECTIVES = ("reconstruct", "agree", "classify", "episode", "spread", "uniform", "lesson")
 """Weights of objectives; one that the config does not have, or that is 0 in it, is passed over."""
 
 
@@ -48,6 +48,7 @@ class Change:
     simulated: bool = True
     real: bool = True
     real_labels: bool = True
+    teacher: bool = True
 
     def applied(self, recipe: Recipe) -> Recipe:
         """The recipe with the change.
@@ -61,6 +62,7 @@ class Change:
             simulated=recipe.simulated if self.simulated else 0,
             real=recipe.real and self.real,
             real_labels=recipe.real_labels and self.real_labels,
+            teacher=recipe.teacher if self.teacher else None,
         )
 
 
@@ -72,6 +74,7 @@ def configurations(config: PretrainConfig) -> dict[str, Change]:
         FULL: Change(),
         "another seed": Change((f"seed={config.seed + 1}",)),
         **without,
+        "no teacher": Change(teacher=False),
         "no real labels": Change(real_labels=False),
         "no simulated series": Change(simulated=False),
         "no real series": Change(real=False),

@@ -27,12 +27,14 @@ class Recipe:
     """All that decides a model beside the tables: the config, and which corpora it is trained on.
 
     `simulated` series of each climate; `real` tables or none; `real_labels` False trains on them without labels.
+    `teacher` is a name for `load_encoder`, or None.
     """
 
     config: PretrainConfig = field(default_factory=PretrainConfig)
     simulated: int = 15_000
     real: bool = True
     real_labels: bool = True
+    teacher: str | None = "presto"
 
     def plain(self) -> dict[str, Any]:
         """JSON values."""
@@ -116,6 +118,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-simulated", action="store_const", const=0, dest="simulated")
     parser.add_argument("--no-real", action="store_false", dest="real", help="no real tables")
     parser.add_argument("--no-real-labels", action="store_false", dest="real_labels")
+    parser.add_argument("--teacher", default=Recipe.teacher, help="a published encoder")
+    parser.add_argument("--no-teacher", action="store_const", const=None, dest="teacher")
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
@@ -130,4 +134,4 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
             "Expected real or simulated series to train on, got neither. Leave one of them in."
         )
     config = changed(PretrainConfig(), [*args.settings, *plain])
-    return Recipe(config, args.simulated, args.real, args.real_labels)
+    return Recipe(config, args.simulated, args.real, args.real_labels, args.teacher)

@@ -27,7 +27,7 @@ from encoder_recipes import Recipe, SettingError, add_recipe_options, recipe_of
 from evaluate_encoder import add_options, report
 
 import surco.encoder
-from surco.encoder import EncoderError
+from surco.encoder import EncoderError, load_encoder
 from surco.encoder.checkpoint import save_checkpoint
 from surco.encoder.pretrain import Dataset, read_corpora, simulated_corpora, train
 
@@ -93,7 +93,11 @@ def train_without(samples: Path, left_out: Sequence[str], recipe: Recipe, out: P
     state = out / f"{path.stem}.{name}.state"
     began = time.monotonic()
     datasets = corpora(samples, left_out, recipe)
-    result = train(recipe.config, datasets, _progress(path.stem), state=state)
+    teacher = load_encoder(recipe.teacher) if recipe.teacher else None
+    answers = path.parent.parent / "teacher"
+    result = train(
+        recipe.config, datasets, _progress(path.stem), teacher=teacher, cache=answers, state=state
+    )
     losses = {k: round(float(np.mean(v[-100:])), 4) for k, v in result.history.items()}
     seconds = round(time.monotonic() - began)
     data = {d.name: len(d.label) for d in datasets}

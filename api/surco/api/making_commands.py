@@ -102,6 +102,7 @@ def embed(samples: Path, out: Path, model: str, reflectance_scale: float) -> Non
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Steps; those of the shipped encoder if left out.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--teacher", help="Published encoder to learn from: presto or galileo-nano (SURCO_WEIGHTS).")
 def pretrain(
     samples: Path,
     out: Path,
@@ -110,6 +111,7 @@ def pretrain(
     simulated: int,
     steps: int | None,
     seed: int,
+    teacher: str | None,
 ) -> None:
     """Train an encoder on labelled series; stopped, the same command goes on."""
     from surco.api.pretraining import pretrain
@@ -123,6 +125,7 @@ def pretrain(
             simulated=simulated,
             steps=steps,
             seed=seed,
+            teacher=teacher,
             progress=report,
         )
     click.echo(done)

@@ -1,6 +1,7 @@
 """The network: a series of composites in, one unit vector out. Imports torch and nothing of ours.
 
-Shapes: N series, T dates, C channels, K bins of the season, W width, D dimension. `valid` is True where usable.
+Shapes: N series, T dates, C channels, K bins of the season, W width, P components of what is taught, L numbers learned
+from labels, D dimension. `valid` is True where usable.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class ModelConfig:
     ones, then NDVI, NDMI, VH - VV): weather is left out, because scenes do not bring it. `centre` and `scale` bring
     them to unit size, reflectances (the first `reflectances` channels) after a square root. `reach` and `gap` are days:
     the width of the kernel that spreads a date over the season, and how far from a date a bin still counts as measured.
+    `taught` numbers follow teachers, `learned` ones follow labels; the vector is `dimension` components of both.
     """
 
     channels: int = 14
@@ -52,10 +54,13 @@ class ModelConfig:
     bins: int = 12
     reach: float = 16.0
     gap: float = 45.0
-    width: int = 384
+    width: int = 128
     depth: int = 2
+    hidden: int = 384
+    taught: int = 128
+    learned: int = 64
     dimension: int = 64
-    dropout: float = 0.1
+    dropout: float = 0.05
 
 
 def add_indices(values: Tensor, valid: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
@@ -98,36 +103,66 @@ def season_grid(
 
 
 class Block(nn.Module):
-    """One pre-norm residual block."""
+    """One residual block of a convolution around the circle of the season."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, width)
-        self.down = nn.Linear(width, width)
+        self.norm = nn.GroupNorm(1, width)
+        self.mix = nn.Conv1d(width, width, 3, padding=1, padding_mode="circular")
         self.dropout = nn.Dropout(dropout)
+        self.down = nn.Conv1d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, W) -> (N, W)."""
-        out: Tensor = x + self.down(self.dropout(F.gelu(self.up(self.norm(x)))))
+        """(N, W, K) -> (N, W, K)."""
+        out: Tensor = x + self.down(self.dropout(F.gelu(self.mix(self.norm(x)))))
         return out
 
 
 class SeriesEncoder(nn.Module):
-    """Series -> unit vector: the season's grid with its validity and the terrain, through residual blocks.
+    """Series -> unit vector: convolutions over the season's grid, its validity and the terrain.
 
-    What was not measured enters as zero with a zero flag beside it, so that a missing band, month or sensor is told
-    apart from a dark one.
+    Two heads share the trunk. `taught` has a linear path from the grid beside the trunk's, because half of what it is
+    taught, the season's principal components, is linear where all is measured. `assemble` turns both heads into the
+    vector; it is set in closed form after training (see `pretrain.assembling`). What was not measured enters as zero
+    with a zero flag beside it, so that a missing band, month or sensor is told apart from a dark one.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        inner = 2 * config.bins * len(config.seen) + 4
-        self.enter = nn.Linear(inner, config.width)
+        tracks = 2 * len(config.seen)
+        self.enter = nn.Conv1d(tracks + 4, config.width, 3, padding=1, padding_mode="circular")
+        self.phase = nn.Parameter(0.02 * torch.randn(config.width, config.bins))
         self.blocks = nn.Sequential(*(Block(config.width, config.dropout) for _ in range(config.depth)))
-        self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.dimension)
+        self.gather = nn.Sequential(
+            nn.LayerNorm(config.width * config.bins),
+            nn.Linear(config.width * config.bins, config.hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+        )
+        self.taught = nn.Linear(config.hidden, config.taught)
+        self.straight = nn.Linear(tracks * config.bins + 4, config.taught, bias=False)
+        self.learned = nn.Linear(config.hidden, config.learned)
+        self.assemble = nn.Linear(config.taught + config.learned, config.dimension)
+
+    def through(self, grid: Tensor, measured: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
+        """The two heads of a season's grid (N, K, C), its validity and the terrain: (N, P), and (N, L) of unit length."""
+        known = torch.isfinite(static)
+        terrain = (torch.nan_to_num(static) / static.new_tensor([1000.0, 10.0])).clamp(-1.0, 5.0) * known
+        place = torch.cat([terrain, known.to(grid.dtype)], dim=1)
+        tracks = torch.cat([grid, measured.to(grid.dtype)], dim=2)
+        spread = place[:, None].expand(-1, self.config.bins, -1)
+        trunk = self.blocks(self.enter(torch.cat([tracks, spread], dim=2).transpose(1, 2)) + self.phase)
+        hidden = self.gather(trunk.flatten(1))
+        straight = self.straight(torch.cat([tracks.flatten(1), place], dim=1))
+        return self.taught(hidden) + straight, F.normalize(self.learned(hidden), dim=-1)
+
+    def parts(
+        self, values: Tensor, valid: Tensor, days: Tensor, lonlat: Tensor, static: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The two heads of series, arguments as `forward`."""
+        x, ok = add_indices(values, valid, self.config)
+        return self.through(*season_grid(x, ok, days, lonlat, self.config), static)
 
     def forward(self, values: Tensor, valid: Tensor, days: Tensor, lonlat: Tensor, static: Tensor) -> Tensor:
         """Encode.
@@ -136,34 +171,28 @@ class SeriesEncoder(nn.Module):
             values: (N, T, C) in physical units; invalid entries may hold anything finite.
             valid: (N, T, C) bool.
             days: (N, T) days since 1970-01-01, float; order does not matter.
-            lonlat: (N, 2) degrees, NaN unknown.
+            lonlat: (N, 2) degrees, NaN unknown; only the hemisphere is used.
             static: (N, 2) elevation m and slope degrees, NaN unknown.
 
         Returns:
             (N, D) unit vectors.
         """
-        x, ok = add_indices(values, valid, self.config)
-        grid, measured = season_grid(x, ok, days, lonlat, self.config)
-        known = torch.isfinite(static)
-        terrain = torch.nan_to_num(static) / static.new_tensor([1000.0, 10.0])
-        parts = (grid.flatten(1), measured.flatten(1).to(grid.dtype), terrain.clamp(-1.0, 5.0) * known, known)
-        hidden = self.blocks(self.enter(torch.cat(parts, dim=1)))
-        return F.normalize(self.head(self.norm(hidden)), dim=-1)
+        both = torch.cat(self.parts(values, valid, days, lonlat, static), dim=1)
+        return F.normalize(self.assemble(both), dim=-1)
 
 
 class SeriesDecoder(nn.Module):
-    """Unit vector -> the season's grid of all channels seen, scaled as the encoder sees them.
+    """What was learned -> the season's grid of all channels seen, scaled as the encoder sees them.
 
-    Linear on purpose: what it can reconstruct lies in the vector as plainly as in principal components, so that a
-    linear head finds there what it would find in the raw season.
+    Linear on purpose: what it can reconstruct lies there as plainly as in principal components.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.net = nn.Linear(config.dimension, config.bins * len(config.seen))
+        self.net = nn.Linear(config.learned, config.bins * len(config.seen))
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """(N, D) -> (N, K, len(seen))."""
-        out: Tensor = self.net(vectors * math.sqrt(self.config.dimension))
+        """(N, L) -> (N, K, len(seen))."""
+        out: Tensor = self.net(vectors * math.sqrt(self.config.learned))
         return out.view(len(vectors), self.config.bins, len(self.config.seen))

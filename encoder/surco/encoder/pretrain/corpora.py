@@ -15,7 +15,7 @@ __all__ = ["CREDITS", "read_corpora", "simulated_corpora"]
 CREDITS = (
     "INE Chile (UN Handbook on Remote Sensing for Agricultural Statistics), WorldCereal public extractions and "
     "reference data (MIT; French RPG, Licence Ouverte), modified Copernicus Sentinel data, AgERA5; "
-    "synthetic series made with PROSAIL"
+    "synthetic series made with PROSAIL; taught by Presto (Tseng et al. 2023, MIT) where the card names it"
 )
 """Whose data the shipped weights were made from."""
 

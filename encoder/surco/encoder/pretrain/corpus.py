@@ -29,6 +29,10 @@ class Batch:
     label: Tensor
     zone: Tensor
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All fields in order."""
+        return self.values, self.valid, self.days, self.lonlat, self.static, self.label, self.zone
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -52,13 +56,14 @@ class Dataset:
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Draw about n rows: whole zones, or rows with rare classes oftener (probability ~ root of a class's size)."""
         if self.zone is not None:
-            return self._batch(_whole_zones(self.zone, n, rng))
+            return self.rows(_whole_zones(self.zone, n, rng))
         size = np.bincount(self.label + 1, minlength=len(self.classes) + 1).astype(float)
         p = 1.0 / np.sqrt(size[self.label + 1])
         rows = rng.choice(len(self.label), size=min(n, len(self.label)), replace=False, p=p / p.sum())
-        return self._batch(rows)
+        return self.rows(rows)
 
-    def _batch(self, rows: np.ndarray) -> Batch:
+    def rows(self, rows: np.ndarray) -> Batch:
+        """The rows of these numbers, as copies."""
         zone = np.zeros(len(self.label), np.int64) if self.zone is None else self.zone
         arrays = (self.values, self.valid, self.days, self.lonlat, self.static, self.label, zone)
         return Batch(*(torch.from_numpy(a[rows]) for a in arrays))

@@ -13,21 +13,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surco.encoder.model import SeriesDecoder, SeriesEncoder
+from surco.encoder.pretrain.assembling import assemble
 from surco.encoder.pretrain.config import PretrainConfig
 from surco.encoder.pretrain.corpus import Batch, Dataset
-from surco.encoder.pretrain.objectives import EpisodeHead, reconstruction, spread_terms
+from surco.encoder.pretrain.lessons import Lessons, draw_lesson, prepare_lessons
+from surco.encoder.pretrain.objectives import EpisodeHead, lesson_error, reconstruction, spread_terms
 from surco.encoder.pretrain.resume import History, load_state, run_name, save_state
 from surco.encoder.pretrain.views import disturb, hide, thin_channels
+from surco.encoder.protocol import Encoder
 
 __all__ = ["TrainResult", "train"]
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The trained encoder and decoder, and for every step the value of each term of the loss."""
+    """The trained and assembled encoder, and for every step the value of each term of the loss."""
 
     model: SeriesEncoder
-    decoder: SeriesDecoder
     history: dict[str, list[float]]
 
 
@@ -41,7 +43,7 @@ class _Learner(nn.Module):
         self.episode = EpisodeHead()
         self.heads = nn.ModuleDict(
             {
-                _key(d): nn.Linear(config.model.dimension, len(d.classes))
+                _key(d): nn.Linear(config.model.learned, len(d.classes))
                 for d in datasets
                 if len(d.classes) > 1
             }
@@ -57,10 +59,12 @@ def train(
     datasets: Sequence[Dataset],
     progress: Callable[[int, int, str], None] | None = None,
     *,
+    teacher: Encoder | None = None,
+    cache: Path | None = None,
     state: Path | None = None,
     every: int = 200,
 ) -> TrainResult:
-    """Train an encoder on the data sets, a batch from one of them a step.
+    """Train an encoder on the data sets, a batch from one of them and one of lessons a step.
 
     The same config and data give the same weights on the same machine and thread count, also when the run was stopped
     and went on.
@@ -68,7 +72,9 @@ def train(
     Args:
         config: every choice of the run.
         datasets: what is trained on.
-        progress: called as `progress(done, total, text)` after each step.
+        progress: called as `progress(done, total, text)` after each step, and while the teachers are asked.
+        teacher: a published encoder to learn from beside the season's components.
+        cache: folder that keeps the teacher's answers for the next run.
         state: file to keep the run's state in; where it is there, the run goes on from it.
         every: steps between two writings of the state.
 
@@ -81,18 +87,22 @@ def train(
     optimizer = torch.optim.AdamW(
         learner.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
     )
-    name = run_name(config, {d.name: len(d.label) for d in datasets})
+    lessons = prepare_lessons(config, datasets, teacher, cache, progress)
+    taught_by = {f"teacher {teacher.model_id}": 1} if teacher else {}
+    name = run_name(config, {d.name: len(d.label) for d in datasets} | taught_by)
     done, history = 0, History()
     if state is not None and state.is_file():
         done, history = load_state(state, name, learner, optimizer, rng, generator)
     for step in range(done, config.steps):
-        _step(config, learner, optimizer, datasets, step, rng, generator, history)
+        _step(config, learner, optimizer, datasets, lessons, step, rng, generator, history)
         if progress:
             text = "  ".join(f"{k} {np.mean(v[-100:]):.3f}" for k, v in history.items())
             progress(step + 1, config.steps, text)
         if state is not None and (step + 1) % every == 0:
             save_state(state, name, step + 1, learner, optimizer, rng, generator, history)
-    return TrainResult(learner.encoder.eval(), learner.decoder.eval(), history)
+    model = learner.encoder.eval()
+    assemble(model, lessons, float(config.lesson > 0.0), config.blend, config.level, config.seed)
+    return TrainResult(model, history)
 
 
 def _step(
@@ -100,6 +110,7 @@ def _step(
     learner: _Learner,
     optimizer: torch.optim.Optimizer,
     datasets: Sequence[Dataset],
+    lessons: Sequence[Lessons],
     step: int,
     rng: np.random.Generator,
     generator: torch.Generator,
@@ -110,6 +121,10 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * _schedule(step, config)
     terms = _terms(config, learner, dataset, dataset.draw(config.batch, rng), rng, generator)
+    if config.lesson:
+        terms["lesson"] = config.lesson * lesson_error(
+            learner.encoder, *draw_lesson(lessons, config.batch, rng)
+        )
     loss = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -138,8 +153,8 @@ def _terms(
     seen = disturb(batch, generator)
     rich = thin_channels(seen.valid, generator, config.thinned)
     poor = hide(seen.valid, generator, config.hidden)
-    full = learner.encoder(seen.values, rich, seen.days, seen.lonlat, seen.static)
-    part = learner.encoder(seen.values, poor, seen.days, seen.lonlat, seen.static)
+    _, full = learner.encoder.parts(seen.values, rich, seen.days, seen.lonlat, seen.static)
+    _, part = learner.encoder.parts(seen.values, poor, seen.days, seen.lonlat, seen.static)
     variance, uniform = spread_terms(full)
     terms = {
         "reconstruct": config.reconstruct
@@ -173,7 +188,8 @@ def _classification(
     labelled = label >= 0
     losses = []
     for vectors in views:
-        padded = F.pad(vectors, (0, config.model.dimension - vectors.shape[1])) * config.model.dimension**0.5
+        length = config.model.learned
+        padded = F.pad(vectors, (0, length - vectors.shape[1])) * length**0.5
         losses.append(
             F.cross_entropy(head(padded[labelled]), label[labelled], label_smoothing=config.label_smoothing)
         )

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surco.encoder.model import SeriesDecoder, add_indices, season_grid
+from surco.encoder.model import SeriesDecoder, SeriesEncoder, add_indices, season_grid
 from surco.encoder.pretrain.corpus import Batch
 
-__all__ = ["EpisodeHead", "reconstruction", "spread_terms"]
+__all__ = ["EpisodeHead", "lesson_error", "reconstruction", "spread_terms"]
 
 
 def reconstruction(decoder: SeriesDecoder, vectors: Tensor, batch: Batch, shown: Tensor) -> Tensor:
@@ -25,6 +25,16 @@ def reconstruction(decoder: SeriesDecoder, vectors: Tensor, batch: Batch, shown:
     weight = measured.to(target.dtype) * torch.where(seen, 0.3, 1.0)
     error = F.smooth_l1_loss(decoder(vectors), target, reduction="none")
     return (error * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def lesson_error(
+    encoder: SeriesEncoder, grid: Tensor, measured: Tensor, static: Tensor, target: Tensor
+) -> Tensor:
+    """Mean squared difference of what is said of the grids and what the teachers said; about the share unexplained."""
+    said, _ = encoder.through(grid, measured, static)
+    answered = torch.isfinite(target)
+    wrong = torch.where(answered, said - torch.nan_to_num(target), torch.zeros_like(said))
+    return wrong.pow(2).sum() / answered.sum().clamp_min(1)
 
 
 def spread_terms(vectors: Tensor) -> tuple[Tensor, Tensor]:
