@@ -95,9 +95,7 @@ def train_without(samples: Path, left_out: Sequence[str], recipe: Recipe, out: P
     datasets = corpora(samples, left_out, recipe)
     teacher = load_encoder(recipe.teacher) if recipe.teacher else None
     answers = path.parent.parent / "teacher"
-    result = train(
-        recipe.config, datasets, _progress(path.stem), teacher=teacher, cache=answers, state=state
-    )
+    result = train(recipe.config, datasets, _progress(path.stem), teacher=teacher, cache=answers, state=state)
     losses = {k: round(float(np.mean(v[-100:])), 4) for k, v in result.history.items()}
     seconds = round(time.monotonic() - began)
     data = {d.name: len(d.label) for d in datasets}

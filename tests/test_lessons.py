@@ -122,7 +122,7 @@ def test_a_student_learns_what_it_is_taught() -> None:
 
 @pytest.mark.parametrize(("taught", "learned"), [(1.0, 0.0), (0.0, 1.0), (1.0, 0.6)])
 def test_vectors_are_components_of_both_heads(taught: float, learned: float) -> None:
-    """Distances of vectors are those of the weighted heads, no number stands out, and a head of weight 0 is not heard."""
+    """No number of the vector stands out, a head of weight 0 is not heard, and the same seed gives the same map."""
     torch.manual_seed(0)
     model = SeriesEncoder(replace(CONFIG.model, dimension=64)).eval()
     sets = lessons_of()

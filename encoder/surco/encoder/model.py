@@ -146,7 +146,7 @@ class SeriesEncoder(nn.Module):
         self.assemble = nn.Linear(config.taught + config.learned, config.dimension)
 
     def through(self, grid: Tensor, measured: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        """The two heads of a season's grid (N, K, C), its validity and the terrain: (N, P), and (N, L) of unit length."""
+        """The two heads of a grid (N, K, C), its validity and the terrain (N, 2): (N, P), and (N, L) of unit length."""
         known = torch.isfinite(static)
         terrain = (torch.nan_to_num(static) / static.new_tensor([1000.0, 10.0])).clamp(-1.0, 5.0) * known
         place = torch.cat([terrain, known.to(grid.dtype)], dim=1)

@@ -32,7 +32,8 @@ def assemble(
     Args:
         model: trained; changed in place.
         lessons: real sets decide where there are any, else the simulated ones.
-        taught, learned: weights of the heads; 0 leaves one out.
+        taught: weight of the taught head; 0 leaves it out.
+        learned: weight of the learned head.
         level: the constant, in units of the root mean square distance from the centre; 0 for none.
         seed: of the rotation.
     """

@@ -16,8 +16,9 @@ class PretrainConfig:
     Weights of objectives are factors in the summed loss; 0 leaves an objective out. `hidden` is the share of tokens
     that the poor view lacks, `thinned` the share of series whose rich view is cut to the channels of another archive;
     `prefixes` are the lengths at which the supervised objectives also read what is learned (Matryoshka). `lesson`
-    weighs what teachers say, `variants` is how many made series of each set the teachers are asked about, and `blend` the
-    weight of what was learned from labels beside what was taught, in the assembled vector, whose constant is `level` (see `assembling`).
+    weighs what teachers say, `variants` is how many made series of each set they are asked about, `blend` the weight
+    of what was learned from labels beside what was taught in the assembled vector, and `level` its constant (see
+    `assembling`).
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)

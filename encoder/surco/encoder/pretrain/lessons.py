@@ -112,7 +112,9 @@ def _series(config: PretrainConfig, data: Dataset, number: int) -> tuple[Batch, 
     """The set's own series, then variants, and of each what is shown (B, T, C)."""
     rng = np.random.default_rng((config.seed, 7, number))
     generator = torch.Generator().manual_seed(1000 * config.seed + number)
-    own = data.rows(np.arange(len(data.label) if data.zone is None else min(len(data.label), config.variants)))
+    own = data.rows(
+        np.arange(len(data.label) if data.zone is None else min(len(data.label), config.variants))
+    )
     made = disturb(_mixed(data, config.variants, rng), generator)
     shown = thin_channels(made.valid, generator, config.thinned)
     few = torch.rand(len(shown), 1, 1, generator=generator) < 0.25
@@ -176,7 +178,9 @@ def _answers(teacher: Encoder, series: Batch, cache: Path | None) -> Doubles:
     return out
 
 
-def _asked(teacher: Encoder, values: Floats, valid: npt.NDArray[np.bool_], days: Floats, static: Floats) -> Doubles:
+def _asked(
+    teacher: Encoder, values: Floats, valid: npt.NDArray[np.bool_], days: Floats, static: Floats
+) -> Doubles:
     nowhere = np.full((len(values), 2), np.nan, np.float32)
     dates = days.astype("timedelta64[D]") + np.datetime64("1970-01-01", "D")
     blocks = [slice(i, i + _BLOCK) for i in range(0, len(values), _BLOCK)]

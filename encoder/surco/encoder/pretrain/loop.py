@@ -42,11 +42,7 @@ class _Learner(nn.Module):
         self.decoder = SeriesDecoder(config.model)
         self.episode = EpisodeHead()
         self.heads = nn.ModuleDict(
-            {
-                _key(d): nn.Linear(config.model.learned, len(d.classes))
-                for d in datasets
-                if len(d.classes) > 1
-            }
+            {_key(d): nn.Linear(config.model.learned, len(d.classes)) for d in datasets if len(d.classes) > 1}
         )
 
 
