@@ -81,17 +81,15 @@ def configurations(config: PretrainConfig) -> dict[str, Change]:
         **dict(_dimensions(config)),
         "hidden 0.5": Change(("hidden=0.5",)),
         "no thinned view": Change(("thinned=0",)),
-        "no prefixes": Change((f"prefixes=({config.model.dimension},)",)),
+        "no prefixes": Change((f"prefixes=({config.model.learned},)",)),
     }
 
 
 def _dimensions(config: PretrainConfig) -> Iterator[tuple[str, Change]]:
-    """Other lengths of the vector, each trained at its own prefixes."""
+    """Other lengths of the vector."""
     for length in (16, 32, 64, 128):
         if length != config.model.dimension:
-            prefixes = tuple(sorted({p for p in config.prefixes if p < length} | {length}))
-            settings = (f"model.dimension={length}", f"prefixes={prefixes}")
-            yield f"dimension {length}", Change(settings)
+            yield f"dimension {length}", Change((f"model.dimension={length}",))
 
 
 def chosen(args: argparse.Namespace, config: PretrainConfig) -> dict[str, Change]:

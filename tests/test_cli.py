@@ -278,11 +278,14 @@ def test_pretrain_writes_a_model_that_embeds(tmp_path: Path) -> None:
         "3",
         "--simulated",
         "0",
+        "--teacher",
+        "band-mean",
     ]
     assert surco(*words).exit_code == 0
-    assert json.loads(out.with_suffix(".json").read_text())["data"] == {"corsica": 500}
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert (card["data"], card["teacher"]) == ({"corsica": 500}, "band-mean-1")
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert not list(tmp_path.glob("*.state"))
+    assert not [*tmp_path.glob("*.state"), *tmp_path.glob("*.teacher")]
     assert surco("embed", source, "--out", tmp_path / "e.parquet", "--model", out).exit_code == 0
     assert json.loads(pq.read_schema(tmp_path / "e.parquet").metadata[b"emb"])["model_id"] == "mine-1"
 
@@ -292,6 +295,7 @@ def test_pretrain_writes_a_model_that_embeds(tmp_path: Path) -> None:
     [
         (["--out", "x.pt"], ".safetensors"),
         (["--out", "x.safetensors", "--without", "nosuch"], "nosuch"),
+        (["--out", "x.safetensors", "--teacher", "nosuch"], "nosuch"),
     ],
 )
 def test_unusable_pretraining_is_named(words: list[str], message: str, tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def test_models_serve_only_tables_they_have_not_seen(samples: Path, tmp_path: Pa
     from evaluate_encoder import read_table
     from leave_files_out import train_all
 
-    recipe, sets = Recipe(TINY, simulated=0), [(name,) for name in NAMES]
+    recipe, sets = Recipe(TINY, simulated=0, teacher=None), [(name,) for name in NAMES]
     train_all(samples, sets, recipe, tmp_path)
     cards = {name: json.loads((tmp_path / f"without_{name}.json").read_text()) for name in NAMES}
     found = encoders(str(tmp_path), NAMES)
@@ -312,7 +312,16 @@ def test_ablation_goes_on_where_it_was(
 
     pairs = tuple((name,) for name in NAMES)
     monkeypatch.setattr(ablate, "PAIRS", pairs)
-    options = ["--steps", "2", "--no-simulated", "--set", "model.width=16", "--set", "batch=24"]
+    options = [
+        "--steps",
+        "2",
+        "--no-simulated",
+        "--no-teacher",
+        "--set",
+        "model.width=16",
+        "--set",
+        "batch=24",
+    ]
     options += ["--episodes", "2", "--halves", "2", "--shots", "1", "--cache", str(tmp_path / "raw.json")]
     wanted = ["--only", "full", "dimension 16", "--add", "light", "reconstruct=1"]
     ablate.main([str(samples), "--out", str(tmp_path), *options, *wanted])
@@ -334,7 +343,7 @@ def test_ablation_goes_on_where_it_was(
 
 
 def test_objectives_are_ablated_where_there_are_any() -> None:
-    """An objective of weight 0 is no row, and another length of the vector has its own prefixes."""
+    """An objective of weight 0 is no row; a length, no teacher and no simulated series change just that."""
     from ablate import configurations
     from encoder_recipes import Recipe
 
@@ -343,8 +352,8 @@ def test_objectives_are_ablated_where_there_are_any() -> None:
     assert "without agree" in found
     assert "without spread" not in found
     assert found["without agree"].applied(Recipe(base)).config.agree == 0.0
-    assert found["dimension 128"].applied(Recipe(base)).config.prefixes == (16, 32, 64, 128)
-    assert found["dimension 16"].applied(Recipe(base)).config.prefixes == (16,)
+    assert found["dimension 128"].applied(Recipe(base)).config.model.dimension == 128
+    assert found["no teacher"].applied(Recipe(base)) == replace(Recipe(base), teacher=None)
     assert found["no simulated series"].applied(Recipe(base)).simulated == 0
 
 

@@ -97,13 +97,17 @@ def test_any_sensor_subset_gives_a_vector(encoder: Encoder, kept: tuple[str, ...
 
 
 def test_every_parameter_learns() -> None:
-    """Each parameter of the network gets a finite gradient from a loss on its vectors."""
+    """Each parameter of the network gets a finite gradient from losses on its vectors and on what was learned."""
     config = ModelConfig(width=32, depth=2)
     model, decoder = SeriesEncoder(config), SeriesDecoder(config)
     values, valid, dates, lonlat, static = series()
     days = torch.from_numpy(np.tile(dates.astype("datetime64[D]").astype(np.float32), (5, 1)))
-    vectors = model(*map(torch.from_numpy, (values, valid)), days, *map(torch.from_numpy, (lonlat, static)))
-    decoder(vectors).square().sum().backward()
+    arrays = (*map(torch.from_numpy, (values, valid)), days, *map(torch.from_numpy, (lonlat, static)))
+    taught, learned = model.parts(*arrays)
+    assert taught.shape == (5, config.taught)
+    torch.testing.assert_close(learned.norm(dim=1), torch.ones(5))
+    loss = decoder(learned).square().sum() + (model(*arrays) * torch.arange(config.dimension)).sum()
+    loss.backward()
     for name, parameter in [*model.named_parameters(), *decoder.named_parameters()]:
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name

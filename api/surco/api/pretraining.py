@@ -53,12 +53,12 @@ def pretrain(
     config = replace(PretrainConfig(), seed=seed)
     if steps is not None:
         config = replace(config, steps=steps)
+    taught_by = None if teacher is None else load_encoder(teacher)
     datasets = [*read_corpora(samples, without), *(simulated_corpora(simulated, seed) if simulated else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
     state = out.with_name(out.name + ".state")
     answers = out.with_name(out.name + ".teacher")
     began = time.monotonic()
-    taught_by = None if teacher is None else load_encoder(teacher)
     result = train(config, datasets, progress, teacher=taught_by, cache=answers, state=state)
     card = {
         "model_id": name,
