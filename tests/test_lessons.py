@@ -126,7 +126,7 @@ def test_vectors_are_components_of_both_heads(taught: float, learned: float) -> 
     torch.manual_seed(0)
     model = SeriesEncoder(replace(CONFIG.model, dimension=64)).eval()
     sets = lessons_of()
-    assemble(model, sets, taught, learned, 1.0, 0)
+    assemble(model, sets, taught=taught, learned=learned, power=0.6, level=1.0, seed=0)
     weight = model.assemble.weight.detach()
     heads = (weight[:, : CONFIG.model.taught], weight[:, CONFIG.model.taught :])
     assert [float(h.abs().sum()) > 1e-6 for h in heads] == [taught > 0, learned > 0]
@@ -137,5 +137,5 @@ def test_vectors_are_components_of_both_heads(taught: float, learned: float) -> 
     assert float(size.max() / size.mean()) < 12.0
     again = SeriesEncoder(model.config).eval()
     again.load_state_dict(model.state_dict())
-    assemble(again, sets, taught, learned, 1.0, 0)
+    assemble(again, sets, taught=taught, learned=learned, power=0.6, level=1.0, seed=0)
     assert torch.equal(again.assemble.weight, model.assemble.weight)

@@ -18,13 +18,20 @@ _BLOCK = 2000
 
 
 def assemble(
-    model: SeriesEncoder, lessons: Sequence[Lessons], taught: float, learned: float, level: float, seed: int
+    model: SeriesEncoder,
+    lessons: Sequence[Lessons],
+    *,
+    taught: float,
+    learned: float,
+    power: float,
+    level: float,
+    seed: int,
 ) -> None:
     """Set `model.assemble` from the sets' own series.
 
     Both heads are brought to the same variance within places, times their weight; the leading
-    `dimension` - 1 components within places are kept in their natural sizes beside a constant, and all are turned by a
-    random rotation. Turned, because a head that standardises each number would else blow the small components up to
+    `dimension` - 1 components within places are kept, their sizes raised to `power`, beside a constant, and all are
+    turned by a random rotation. Turned, because a head that standardises each number would else blow the small components up to
     the size of the large ones (whitening lost three points at five labels, see docs/log.md). The constant keeps what
     the unit length would lose, how far a series is from the mean one: on the sphere beside a constant, cosines are
     nearly Euclidean distances.
@@ -34,6 +41,7 @@ def assemble(
         lessons: real sets decide where there are any, else the simulated ones.
         taught: weight of the taught head; 0 leaves it out.
         learned: weight of the learned head.
+        power: of the components' standard deviations; 1 leaves them as they are, 0 would whiten.
         level: the constant, in units of the root mean square distance from the centre; 0 for none.
         seed: of the rotation.
     """
@@ -43,7 +51,8 @@ def assemble(
     size = np.repeat(scale, [model.config.taught, model.config.learned])
     both = [np.concatenate(p, axis=1) * size for p in parts]
     covariance = np.mean([within_covariance(v, x.zone) for v, x in zip(both, chosen, strict=True)], axis=0)
-    _, axes = np.linalg.eigh(covariance)
+    variance, axes = np.linalg.eigh(covariance)
+    axes = axes * variance.clip(1e-9) ** ((power - 1.0) / 2.0)
     count = model.config.dimension
     turn, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(count, count)))
     map_ = (axes[:, ::-1][:, : count - 1] @ turn[:-1]).T

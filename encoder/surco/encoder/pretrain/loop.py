@@ -97,7 +97,15 @@ def train(
         if state is not None and (step + 1) % every == 0:
             save_state(state, name, step + 1, learner, optimizer, rng, generator, history)
     model = learner.encoder.eval()
-    assemble(model, lessons, float(config.lesson > 0.0), config.blend, config.level, config.seed)
+    assemble(
+        model,
+        lessons,
+        taught=float(config.lesson > 0.0),
+        learned=config.blend,
+        power=config.power,
+        level=config.level,
+        seed=config.seed,
+    )
     return TrainResult(model, history)
 
 
