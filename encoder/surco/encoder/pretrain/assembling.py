@@ -29,12 +29,12 @@ def assemble(
 ) -> None:
     """Set `model.assemble` from the sets' own series.
 
-    Both heads are brought to the same variance within places, times their weight; the leading
-    `dimension` - 1 components within places are kept, their sizes raised to `power`, beside a constant, and all are
-    turned by a random rotation. Turned, because a head that standardises each number would else blow the small components up to
-    the size of the large ones (whitening lost three points at five labels, see docs/log.md). The constant keeps what
-    the unit length would lose, how far a series is from the mean one: on the sphere beside a constant, cosines are
-    nearly Euclidean distances.
+    Both heads are brought to the same variance within places, times their weight; the leading `dimension` - 1
+    components within places are kept, their sizes raised to `power`, beside a constant, and all are turned by a random
+    rotation. Turned, because a head that standardises each number would else blow the small components up to the size
+    of the large ones (whitening lost three points at five labels, see docs/log.md). The constant keeps what the unit
+    length would lose, how far a series is from the mean one: on the sphere beside a constant, cosines are nearly
+    Euclidean distances.
 
     Args:
         model: trained; changed in place.
