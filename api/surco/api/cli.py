@@ -18,6 +18,7 @@ from surco.api.errors import ApiError
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.making_commands import embed, encode, pretrain, simulate
+from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
 from surco.api.store_commands import store
 from surco.embedstore import EmbedstoreError
@@ -50,6 +51,7 @@ for command in (
     encode,
     embed,
     import_embeddings,
+    parcels,
     pretrain,
     simulate,
     forecast,

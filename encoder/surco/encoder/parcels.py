@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ __all__ = ["ParcelError", "ParcelIndex", "Parcels", "in_degrees", "measure", "re
 _LON_LAT = "OGC:CRS84"
 _CROP = ("crop:name", "crop", "label")
 _MAX_BYTES = 1 << 30
+_MAX_PARQUET_BYTES = 4 << 30
 _MAX_AREA = 53_000e6
 """In m²: what `pool.Sums` can hold in pixels of 10 m; every comuna of Chile is smaller."""
 Objects = npt.NDArray[np.object_]
@@ -109,7 +111,7 @@ class ParcelIndex:
 
 
 def read_parcels(path: str | Path) -> Parcels:
-    """Read parcels.
+    """Read parcels from GeoJSON or GeoParquet, such as `surco parcels import` writes.
 
     The `crs` member of GeoJSON and the CRS of GeoParquet are honoured. Invalid polygons are repaired. The id is the
     feature's own, or its property `id`, or its number in the file; the crop is `crop:name`, `crop` or `label`.
@@ -119,20 +121,22 @@ def read_parcels(path: str | Path) -> Parcels:
     """
     path = Path(path)
     try:
-        content = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else None
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size, first = file.tell(), os.pread(file.fileno(), 4, 0)
     except OSError as error:
         raise ParcelError(
             f"Expected a parcel file at {path}; got {error.strerror}. Check the path."
         ) from error
-    if content is None:
-        raise ParcelError(f"Expected at most 1 GiB in {path}; got more. Split the file, or cut out the area.")
-    if path.suffix.lower() in (".parquet", ".geoparquet"):
-        geometry, rows, crs = _read_geoparquet(path)
-    else:
-        geometry, rows, crs = _read_geojson(path, content)
+    parquet = first == b"PAR1" or path.suffix.lower() in (".parquet", ".geoparquet")
+    if size > (most := _MAX_PARQUET_BYTES if parquet else _MAX_BYTES):
+        raise ParcelError(
+            f"Expected at most {most >> 30} GiB in {path}; got {size:,} bytes. Split the file, or cut out the area."
+        )
+    geometry, rows, crs = _read_geoparquet(path) if parquet else _read_geojson(path)
     if not rows:
         raise ParcelError(f"Expected at least one parcel in {path}; got none. Check the export.")
-    return _parcels(path, in_degrees(path, geometry, crs), rows, hashlib.sha256(content).hexdigest())
+    return _parcels(path, in_degrees(path, geometry, crs), rows, digest)
 
 
 def _on_grid(geometry: Objects, crs: str) -> Objects:
@@ -155,9 +159,9 @@ def _check_erosion(crs: str, erode: float) -> None:
         )
 
 
-def _read_geojson(path: Path, content: bytes) -> tuple[Objects, list[dict[str, Any]], object]:
+def _read_geojson(path: Path) -> tuple[Objects, list[dict[str, Any]], object]:
     try:
-        document = json.loads(content)
+        document = json.loads(path.read_bytes())
         features = document["features"]
         shapes = [shapely.geometry.shape(f["geometry"]) if f["geometry"] else None for f in features]
         rows = [{**(f.get("properties") or {}), **({"id": f["id"]} if "id" in f else {})} for f in features]
@@ -165,16 +169,19 @@ def _read_geojson(path: Path, content: bytes) -> tuple[Objects, list[dict[str, A
     except (ValueError, LookupError, TypeError, AttributeError, ShapelyError) as error:
         raise ParcelError(
             f"Expected a GeoJSON FeatureCollection or GeoParquet in {path}; got something else "
-            f"({type(error).__name__}: {str(error)[:200]}). Export the parcels as GeoJSON."
+            f"({type(error).__name__}: {str(error)[:200]}). Make GeoParquet of it with "
+            "`surco parcels import`, which takes GeoPackage and shapefiles too."
         ) from error
     return np.array([*shapes, None], object)[:-1], rows, crs
 
 
 def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]:
     try:
-        table = pq.read_table(path)
-        geo = json.loads((table.schema.metadata or {})[b"geo"])
+        schema = pq.read_schema(path)
+        geo = json.loads((schema.metadata or {})[b"geo"])
         column = geo["primary_column"]
+        kept = [name for name in ("id", *_CROP) if name in schema.names]
+        table = pq.read_table(path, columns=[column, *kept], partitioning=None)
         shapes = shapely.from_wkb(table.column(column).to_numpy(zero_copy_only=False))
         crs = geo["columns"][column].get("crs") or _LON_LAT
     except (ArrowException, OSError, ValueError, LookupError, TypeError, ShapelyError) as error:
@@ -182,7 +189,6 @@ def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]
             f"Expected GeoParquet with WKB polygons in {path}; got something else "
             f"({type(error).__name__}: {str(error)[:200]}). Export the parcels as GeoJSON."
         ) from error
-    kept = [name for name in ("id", *_CROP) if name in table.column_names]
     rows: list[dict[str, Any]] = table.select(kept).to_pylist() if kept else [{}] * len(shapes)
     return shapes, rows, crs
 

@@ -1,0 +1,121 @@
+"""A file of parcels of any kind, opened; and the way from its CRS to degrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import shapely
+from pyproj import CRS, Transformer
+
+from surco.encoder.area import crs_name, reaches_degrees
+from surco.encoder.parcel_import.archives import unpack
+from surco.encoder.parcel_import.cleaning import Move
+from surco.encoder.parcel_import.features import Objects, Source
+from surco.encoder.parcel_import.file_kinds import kind_of
+from surco.encoder.parcel_import.gdal_source import gdal_source
+from surco.encoder.parcel_import.parquet_source import parquet_source
+from surco.encoder.parcel_import.request import ParcelRequest
+from surco.encoder.parcels import ParcelError
+
+__all__ = ["Reference", "open_source", "reference_of"]
+
+_LON_LAT = "OGC:CRS84"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The CRS of the outlines.
+
+    Attributes:
+        name: for people, with its code.
+        said_by: "the file" or "--crs".
+        move: to degrees, longitude first.
+        home: west, south, east, north in degrees of the area that it is made for; None where not known.
+    """
+
+    name: str
+    said_by: str
+    move: Move
+    home: tuple[float, float, float, float] | None
+
+    def away(self, shapes: Objects) -> int:
+        """How many shapes in degrees lie wholly outside `home`."""
+        if self.home is None or self.home[0] > self.home[2]:
+            return 0
+        west, south, east, north = shapely.bounds(shapes).T
+        home = self.home
+        return int(((east < home[0]) | (west > home[2]) | (north < home[1]) | (south > home[3])).sum())
+
+
+@contextmanager
+def open_source(request: ParcelRequest, scratch: Path) -> Iterator[Source]:
+    """Open a file; of a zip the one data set in it, unpacked into an empty folder.
+
+    Raises:
+        ParcelError: not there, of no known kind, or refused by its reader.
+    """
+    path, inside, layer = request.path, "", request.layer
+    kind = kind_of(path)
+    scratch.mkdir()
+    if kind == "zip":
+        path, inside = unpack(request.path, scratch, request.layer)
+        kind = kind_of(path)
+        layer = (
+            None if Path(inside).stem == request.layer or kind in ("shapefile", "GeoJSON") else request.layer
+        )
+    if kind == "zip":
+        raise ParcelError(f"Expected parcels in {request.path}; got a zip in a zip. Unpack the outer one.")
+    if kind == "GML":
+        # GDAL puts a file beside GML and obeys one that lies there: it sees a folder of ours.
+        (scratch / "alone").mkdir()
+        (scratch / "alone" / "parcels.gml").symlink_to(path.absolute())
+        path = scratch / "alone" / "parcels.gml"
+    opened = (
+        parquet_source(path) if kind == "GeoParquet" else gdal_source(path, kind, layer, request.encoding)
+    )
+    with _named(path, f"{request.path} ({inside})" if inside else str(request.path)), opened as source:
+        yield source
+
+
+@contextmanager
+def _named(path: Path, said: str) -> Iterator[None]:
+    """Messages that name a file of ours name the one that people know."""
+    try:
+        yield
+    except ParcelError as error:
+        raise ParcelError(str(error).replace(str(path), said)) from error
+
+
+def reference_of(source: Source, request: ParcelRequest) -> Reference:
+    """The CRS to read outlines in: what was asked for, else what the file says.
+
+    Raises:
+        ParcelError: neither says, or it is none that degrees can be told from.
+    """
+    crs, said_by = (source.crs, "the file") if request.crs is None else (request.crs, "--crs")
+    if crs is None or (said_by == "the file" and crs_name_of(crs).startswith("Undefined")):
+        raise ParcelError(
+            f"Expected {request.path} to say its coordinate reference system (a shapefile does so in a .prj beside "
+            "it); got none. Ask whoever made it and say it with --crs, such as --crs EPSG:32719 (UTM 19 south)."
+        )
+    if not reaches_degrees(crs):
+        raise ParcelError(
+            f"Expected a known CRS of the Earth for {request.path}, from {said_by}; got {crs_name(crs)!r}. "
+            "Say the right one with --crs, such as --crs EPSG:32719."
+        )
+    known = CRS.from_user_input(crs)
+    code = known.to_authority(min_confidence=90)
+    move = Transformer.from_crs(known, _LON_LAT, always_xy=True).transform
+    home = known.area_of_use.bounds if known.area_of_use else None
+    return Reference(f"{known.name}{f' ({code[0]}:{code[1]})' if code else ''}", said_by, move, home)
+
+
+def crs_name_of(crs: object) -> str:
+    """The name in WKT, PROJJSON or of a code; "" where there is none."""
+    if not reaches_degrees(crs):
+        text = crs_name(crs)
+        return "Undefined" if "Undefined" in text[:60] else ""
+    return str(CRS.from_user_input(crs).name)
