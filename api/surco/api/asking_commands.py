@@ -1,4 +1,4 @@
-"""Commands that ask a store: adapters, map, sql, serve; and the demo, which does all of it."""
+"""Commands that ask a store: adapters, map, serve; and the demo, which does all of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 
 from surco.api.serving import serve_store
 from surco.api.settings import Settings
-from surco.embedstore import Store, run_sql
+from surco.embedstore import Store
 
 if TYPE_CHECKING:
     from surco.api.fitting import Unit
 
-__all__ = ["adapters", "demo", "map_", "serve", "sql"]
+__all__ = ["adapters", "demo", "map_", "serve"]
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
 SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
@@ -102,19 +102,6 @@ def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str, re
     ):
         click.echo(f"  {name:32} {hectares:12,.1f} ha")
     click.echo("Hectares are counted from the map: biased where it errs, and no survey estimate.")
-
-
-@click.command()
-@STORE
-@click.argument("query")
-@click.option(
-    "--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
-)
-def sql(store: Path, query: str, kind: str) -> None:
-    """Ask a store in SQL: views cells, parcels, seasons, models, adapters."""
-    from surco.api.printing import print_table
-
-    print_table(run_sql(Store.open(store), query), kind)
 
 
 @click.command()

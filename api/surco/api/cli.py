@@ -13,13 +13,14 @@ from typing import Any
 import click
 
 from surco.adapters import AdapterError
-from surco.api.asking_commands import adapters, demo, map_, serve, sql
+from surco.api.asking_commands import adapters, demo, map_, serve
 from surco.api.errors import ApiError
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.making_commands import embed, encode, pretrain, simulate
 from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
+from surco.api.sql_commands import sql
 from surco.api.store_commands import store
 from surco.embedstore import EmbedstoreError
 from surco.encoder import EncoderError
