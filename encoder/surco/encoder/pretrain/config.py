@@ -40,6 +40,6 @@ class PretrainConfig:
     uniform: float = 0.05
     label_smoothing: float = 0.1
     prefixes: tuple[int, ...] = (16, 32, 64)
-    blend: float = 0.5
-    power: float = 0.7
-    level: float = 0.5
+    blend: float = 0.4
+    power: float = 0.75
+    level: float = 1.0
