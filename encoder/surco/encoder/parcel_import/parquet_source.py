@@ -32,7 +32,7 @@ def parquet_source(path: Path) -> Iterator[Source]:
         file = pq.ParquetFile(path, pre_buffer=False)
     with file:
         with _reading(path):
-            geo = json.loads((file.schema_arrow.metadata or {})[b"geo"])
+            geo = json.loads({k.decode(): v for k, v in (file.schema_arrow.metadata or {}).items()}["geo"])
             outline, described = geo["primary_column"], geo["columns"]
             column = described[outline]
             _check(path, file, outline, column)
