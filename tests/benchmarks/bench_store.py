@@ -125,9 +125,10 @@ def test_writing(country: tuple[np.ndarray, list[pa.RecordBatch]], tmp_path: Pat
     making = timed(lambda: sum(len(batch) for batch in rows_of(old, pattern)))
     for name, writer in writers.items():
         path = tmp_path / name
-        seconds = timed(lambda write=writer(path): write(rows_of(old, pattern)))
+        write = writer(path)
+        seconds = timed(lambda write=write: write(rows_of(old, pattern)))
         size = folder_bytes(path) / len(old)
-        added = timed(lambda write=writer(path): write(rows_of(new, pattern)))
+        added = timed(lambda write=write: write(rows_of(new, pattern)))
         taken[name] = (seconds, added, size)
         memory = memory or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     ours = taken["embedstore"]
