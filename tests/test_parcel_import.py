@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import secrets
 import signal
 import sqlite3
 import struct
@@ -25,7 +26,7 @@ import pytest
 import shapely
 from checkers import checker, gpio_check, vec_errors
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parcel_files import areas, bow_tie, geojson, metres, square, vector_file, zipped
 from shared_data import SHARED, shared
@@ -36,6 +37,7 @@ from surco.encoder.parcel_import.cleaning import clean
 from surco.encoder.parcel_import.columns import safe_names
 from surco.encoder.parcel_import.features import Features
 from surco.encoder.parcel_import.overlaps import OverlapSearch
+from surco.encoder.parcel_import.shelf import Shelf
 from surco.encoder.parcels import ParcelError, read_parcels
 
 pytest.importorskip("pyogrio", reason="pyogrio is not installed")
@@ -301,6 +303,23 @@ def test_ids_that_occur_again(tmp_path: Path) -> None:
     assert any("--id-column" in note for note in report.notes)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["a", "a#2", "a#3", "b", "a#2#2"]), st.integers(0, 3)), min_size=1))
+def test_ids_end_up_unique(tmp_path: Path, rows: list[tuple[str, int]]) -> None:
+    """Each id once; who comes first keeps its own; only an id with the same outline is left out."""
+    shelf = Shelf(tmp_path / secrets.token_hex(8))
+    outlines = np.array([square(n) for n in range(4)])
+    for ident, which in rows:
+        batch = pa.record_batch({"id": [ident], "geometry": [shapely.to_wkb(outlines[which])]})
+        shelf.put(batch, outlines[which : which + 1], np.ones(1))
+    found = shelf.sorted_out()
+    kept = [row for row in range(len(rows)) if row not in found.repeated]
+    ids = found.ids(np.array(kept))
+    assert len(set(ids)) == len(ids) == len(set(rows))
+    firsts = {ident: row for row, (ident, _) in reversed(list(enumerate(rows)))}
+    assert all(ids[kept.index(row)] == ident for ident, row in firsts.items())
+
+
 def test_ids_that_are_numbers(tmp_path: Path) -> None:
     """Whole numbers have no decimal point, whatever the column's type; the agency's column stays a number."""
     path = vector_file(
@@ -508,6 +527,21 @@ def test_zips_cannot_reach_out_or_blow_up(tmp_path: Path) -> None:
             file.write(bytes(1 << 20))
     with pytest.raises(ParcelError, match=r"200 times its size; got 1 files and 104,857,600 bytes"):
         run(bomb, tmp_path)
+
+
+def test_zips_with_a_password_or_a_zip_inside(tmp_path: Path) -> None:
+    """Both are refused in words."""
+    plain = zipped(tmp_path / "p.zip", geojson(tmp_path / "p.geojson", [square()]))
+    content = bytearray(plain.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + place] |= 1
+    (tmp_path / "locked.zip").write_bytes(content)
+    with pytest.raises(ParcelError, match="without a password"):
+        run(tmp_path / "locked.zip", tmp_path)
+    inner = tmp_path / "inner.geojson"
+    inner.write_bytes(plain.read_bytes())
+    with pytest.raises(ParcelError, match="a zip in a zip"):
+        run(zipped(tmp_path / "twice.zip", inner), tmp_path)
 
 
 @pytest.mark.parametrize(

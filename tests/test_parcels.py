@@ -125,6 +125,13 @@ def test_files_that_are_refused(tmp_path: Path, text: str, message: str) -> None
         read_parcels(path)
 
 
+def test_other_formats_are_shown_the_way(tmp_path: Path) -> None:
+    """A GeoPackage or shapefile is refused with the command that takes it."""
+    (tmp_path / "p.gpkg").write_bytes(b"SQLite format 3\x00\xff\xfe")
+    with pytest.raises(ParcelError, match="surco parcels import"):
+        read_parcels(tmp_path / "p.gpkg")
+
+
 def test_metres_without_a_crs(tmp_path: Path) -> None:
     """Projected coordinates that nobody declared are not taken for degrees."""
     with pytest.raises(ParcelError, match=r"Expected longitudes and latitudes .*State the CRS"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +123,9 @@ def read_parcels(path: str | Path) -> Parcels:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size, first = file.tell(), os.pread(file.fileno(), 4, 0)
+            size = file.tell()
+            file.seek(0)
+            first = file.read(4)
     except OSError as error:
         raise ParcelError(
             f"Expected a parcel file at {path}; got {error.strerror}. Check the path."

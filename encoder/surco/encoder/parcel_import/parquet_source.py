@@ -18,7 +18,7 @@ from surco.encoder.parcels import ParcelError
 __all__ = ["parquet_source"]
 
 _LON_LAT = "OGC:CRS84"
-_MAX_ROW_GROUP = 8 << 30
+_MAX_ROW_GROUP = 2 << 30
 
 
 @contextmanager

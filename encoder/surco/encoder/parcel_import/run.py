@@ -77,6 +77,8 @@ def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> 
                     _take_in(features, state, columns, request, schema, reference)
                     if progress is not None:
                         progress(state.read, max(source.count, state.read), "reading")
+            if progress is not None:
+                progress(state.read, state.read, "comparing and writing")
             report = _finish(request, source, reference, columns, schema, state, drafts)
         drafts[report.account].write_text(_account(report), encoding="utf-8")
         for target in reversed(list(drafts)):
