@@ -587,6 +587,30 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("out*")) and not list(tmp_path.glob(".surco*"))
 
 
+def test_damage_of_what_was_imported_is_seen(tmp_path: Path) -> None:
+    """One bit of an outline changed on disk, and neither `encode` nor another import reads past it."""
+    report, _ = run(geojson(tmp_path / "p.geojson", [square(n) for n in range(50)]), tmp_path)
+    column = pq.ParquetFile(report.out).metadata.row_group(0)
+    (place,) = (n for n in range(column.num_columns) if column.column(n).path_in_schema == "geometry")
+    start = column.column(place).data_page_offset
+    content = bytearray(report.out.read_bytes())
+    content[start + column.column(place).total_compressed_size // 2] ^= 1
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(content)
+    with pytest.raises(ParcelError, match="Expected GeoParquet"):
+        read_parcels(damaged)
+    with pytest.raises(ParcelError, match="Expected GeoParquet"):
+        run(damaged, tmp_path)
+
+
+def test_names_of_columns_in_another_encoding(tmp_path: Path) -> None:
+    """GeoJSON written as Latin-1, as some desks do, is refused in words."""
+    path = geojson(tmp_path / "p.geojson", [square()], {"AÑO": 2024})
+    path.write_bytes(path.read_text().encode().decode("unicode_escape").encode("latin-1"))
+    with pytest.raises(ParcelError, match="Expected GeoJSON that can be read"):
+        run(path, tmp_path)
+
+
 def test_xml_that_would_run_away(tmp_path: Path) -> None:
     """GML with a document type (entities without end), and GDAL's own XML that opens other files, are refused."""
     bomb = '<?xml version="1.0"?><!-- --><!DOCTYPE a [<!ENTITY b "bb">]><FeatureCollection>&b;</FeatureCollection>'

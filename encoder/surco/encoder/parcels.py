@@ -183,7 +183,9 @@ def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]
         geo = json.loads((schema.metadata or {})[b"geo"])
         column = geo["primary_column"]
         kept = [name for name in ("id", *_CROP) if name in schema.names]
-        table = pq.read_table(path, columns=[column, *kept], partitioning=None)
+        table = pq.read_table(
+            path, columns=[column, *kept], partitioning=None, page_checksum_verification=True
+        )
         shapes = shapely.from_wkb(table.column(column).to_numpy(zero_copy_only=False))
         crs = geo["columns"][column].get("crs") or _LON_LAT
     except (ArrowException, OSError, ValueError, LookupError, TypeError, ShapelyError) as error:

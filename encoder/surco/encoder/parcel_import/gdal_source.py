@@ -194,7 +194,14 @@ def _guarded() -> Iterator[None]:
 def _reading(path: Path, kind: Kind, notes: list[str]) -> Iterator[None]:
     """What GDAL warns of becomes notes, what it cannot read an error."""
     errors = _pyogrio().errors
-    refused = (errors.DataSourceError, errors.DataLayerError, errors.FieldError, pa.ArrowException, OSError)
+    refused = (
+        errors.DataSourceError,
+        errors.DataLayerError,
+        errors.FieldError,
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    )
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")

@@ -29,7 +29,7 @@ def parquet_source(path: Path) -> Iterator[Source]:
         ParcelError: damaged, no `geo` key, outlines that are not WKB, or row groups too large for memory.
     """
     with _reading(path):
-        file = pq.ParquetFile(path, pre_buffer=False)
+        file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     with file:
         with _reading(path):
             geo = json.loads({k.decode(): v for k, v in (file.schema_arrow.metadata or {}).items()}["geo"])

@@ -63,6 +63,7 @@ def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> 
     _check_out(request)
     with (
         _writing(request),
+        np.errstate(all="ignore"),  # GEOS leaves marks on odd outlines; what comes of them is checked
         tempfile.TemporaryDirectory(prefix=".surco-parcels-", dir=request.out.parent) as made,
     ):
         folder = Path(made)
