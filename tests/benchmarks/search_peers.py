@@ -90,7 +90,7 @@ class FaissLists(FaissFlat):
         index = faiss.IndexIVFScalarQuantizer(
             self._coarse, sample.shape[1], lists, kind, faiss.METRIC_INNER_PRODUCT
         )
-        index.cp.max_points_per_centroid = 64
+        index.cp.max_points_per_centroid = 48
         index.train(sample)
         return index
 

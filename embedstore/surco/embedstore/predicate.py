@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from functools import cache
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -80,13 +81,19 @@ def _by_place(session: duckdb.DuckDBPyConnection, source: Source, where: str) ->
     held = np.flatnonzero(np.bincount(comuna))
     codes = pa.array(held.astype(np.uint16), mask=held == 0)
     try:
-        named = session.from_arrow(pa.table({"comuna": codes})).project(f"comuna, {name_columns()}")
+        named = session.from_arrow(pa.table({"comuna": codes})).project(_place_columns())
         passing = named.filter(where).project("comuna").fetchall()
     except duckdb.Error:
         return None
     allowed = np.zeros(1 << 16, np.bool_)
     allowed[[code or 0 for (code,) in passing]] = True
     return np.asarray(np.flatnonzero(allowed[comuna]), np.int64)
+
+
+@cache
+def _place_columns() -> str:
+    """Code and names; writing the 346 down takes longer than asking."""
+    return f"comuna, {name_columns()}"
 
 
 def _by_row(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> Rows:
