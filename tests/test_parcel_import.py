@@ -5,11 +5,17 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import secrets
+import signal
 import sqlite3
 import struct
+import subprocess
+import sys
+import time
 import zipfile
 from contextlib import closing
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from checkers import checker, gpio_check, vec_errors
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parcel_files import areas, bow_tie, geojson, metres, square, vector_file, zipped
 from shared_data import SHARED, shared
@@ -29,6 +36,8 @@ from surco.encoder.parcel_import import ImportReport, ParcelRequest, import_parc
 from surco.encoder.parcel_import.cleaning import clean
 from surco.encoder.parcel_import.columns import safe_names
 from surco.encoder.parcel_import.features import Features
+from surco.encoder.parcel_import.overlaps import OverlapSearch
+from surco.encoder.parcel_import.shelf import Shelf
 from surco.encoder.parcels import ParcelError, read_parcels
 
 pytest.importorskip("pyogrio", reason="pyogrio is not installed")
@@ -294,6 +303,23 @@ def test_ids_that_occur_again(tmp_path: Path) -> None:
     assert any("--id-column" in note for note in report.notes)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["a", "a#2", "a#3", "b", "a#2#2"]), st.integers(0, 3)), min_size=1))
+def test_ids_end_up_unique(tmp_path: Path, rows: list[tuple[str, int]]) -> None:
+    """Each id once; who comes first keeps its own; only an id with the same outline is left out."""
+    shelf = Shelf(tmp_path / secrets.token_hex(8))
+    outlines = np.array([square(n) for n in range(4)])
+    for ident, which in rows:
+        batch = pa.record_batch({"id": [ident], "geometry": [shapely.to_wkb(outlines[which])]})
+        shelf.put(batch, outlines[which : which + 1], np.ones(1))
+    found = shelf.sorted_out()
+    kept = [row for row in range(len(rows)) if row not in found.repeated]
+    ids = found.ids(np.array(kept))
+    assert len(set(ids)) == len(ids) == len(set(rows))
+    firsts = {ident: row for row, (ident, _) in reversed(list(enumerate(rows)))}
+    assert all(ids[kept.index(row)] == ident for ident, row in firsts.items())
+
+
 def test_ids_that_are_numbers(tmp_path: Path) -> None:
     """Whole numbers have no decimal point, whatever the column's type; the agency's column stays a number."""
     path = vector_file(
@@ -322,6 +348,7 @@ def test_crops_and_dates(tmp_path: Path) -> None:
         None,
     ]
     assert report.crop_from == "n"
+    assert "1 parcels have no date that can be read in column d." in report.notes
     parcels = read_parcels(report.out)
     assert dict(zip(parcels.id, parcels.crop, strict=True)) == {"0": "Trigo", "1": None, "2": None}
 
@@ -344,6 +371,47 @@ def test_what_was_imported_can_be_imported(tmp_path: Path) -> None:
     _, twice = run(first, tmp_path)
     names = sorted({*once.column_names} - {"comuna"})
     assert once.select(names).equals(twice.select(names))
+
+
+def test_columns_of_every_type(tmp_path: Path) -> None:
+    """Parquet's long, dictionary, view and nested columns come through with their values; null columns are text."""
+    values = {
+        "big": pa.array(["ñ", None], pa.large_string()),
+        "coded": pa.array(["a", "b"]).dictionary_encode(),
+        "seen": pa.array(["x", "y"], pa.string_view()),
+        "price": pa.array([Decimal("1.50"), None]),
+        "parts": pa.array([[1, 2], None]),
+        "raw": pa.array([b"\xff", None]),
+        "none": pa.nulls(2),
+    }
+    outline = pa.array(shapely.to_wkb(np.array([square(0), square(1)])), pa.large_binary())
+    geo = {
+        "version": "1.1.0",
+        "primary_column": "g",
+        "columns": {"g": {"encoding": "WKB", "geometry_types": []}},
+    }
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({**values, "g": outline}).replace_schema_metadata({"geo": json.dumps(geo)}), path)
+    _, table = run(path, tmp_path, id_column="seen")
+    for name, column in values.items():
+        assert sorted(map(str, table.column(name).to_pylist())) == sorted(map(str, column.to_pylist())), name
+    assert sorted(table.column("id").to_pylist()) == ["x", "y"]
+
+
+def test_awkward_names_of_files(tmp_path: Path) -> None:
+    """Quotes, signs and accents in names, and a shapefile's parts in capitals without .shx, are no obstacle."""
+    folder = tmp_path / "Año 'n°1' #?"
+    folder.mkdir()
+    assert run(vector_file(folder / 'pr"e"dios.gpkg', [square()]), tmp_path)[0].kept == 1
+    path = vector_file(
+        folder / "p.shp", [metres(square(), "EPSG:32719")], driver="ESRI Shapefile", crs="EPSG:32719"
+    )
+    path.with_suffix(".shx").unlink()
+    for part in folder.glob("p.*"):
+        part.rename(part.with_suffix(part.suffix.upper()))
+    before = sorted(folder.iterdir())
+    assert run(folder / "p.SHP", tmp_path)[0].in_chile == 1
+    assert sorted(folder.iterdir()) == before
 
 
 # What is said
@@ -370,6 +438,28 @@ def test_overlaps_across_places_are_found_once(tmp_path: Path) -> None:
     assert report.overlaps == 5
     expected = sum(areas([a.intersection(b)])[0] for a, b in itertools.pairwise(grid))
     assert report.overlap_area == pytest.approx(expected, rel=0.01)
+
+
+box = st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(1, 40), st.integers(1, 40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(box, min_size=1, max_size=25))
+def test_overlaps_are_those_of_all_pairs(boxes: list[tuple[int, int, int, int]]) -> None:
+    """Place by place the same pairs are found, with the same areas, as by comparing every parcel with every other."""
+    drawn = np.array(
+        [shapely.box(x / 999, y / 999, (x + w) / 999, (y + h) / 999) for x, y, w, h in boxes] + [None]
+    )
+    drawn = drawn[:-1]
+    size = areas(drawn)
+    search = OverlapSearch(shapely.bounds(drawn), size, lambda rows: drawn[rows])
+    found = {(pair.first, pair.second): pair.area for pair in search}
+    shared_ = {
+        (a, b): drawn[a].intersection(drawn[b]).area * size[a] / drawn[a].area
+        for a, b in itertools.combinations(range(len(drawn)), 2)
+    }
+    assert not search.untested
+    assert found == pytest.approx({pair: area for pair, area in shared_.items() if area > 100})
 
 
 def test_the_account_beside(tmp_path: Path) -> None:
@@ -439,6 +529,21 @@ def test_zips_cannot_reach_out_or_blow_up(tmp_path: Path) -> None:
         run(bomb, tmp_path)
 
 
+def test_zips_with_a_password_or_a_zip_inside(tmp_path: Path) -> None:
+    """Both are refused in words."""
+    plain = zipped(tmp_path / "p.zip", geojson(tmp_path / "p.geojson", [square()]))
+    content = bytearray(plain.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + place] |= 1
+    (tmp_path / "locked.zip").write_bytes(content)
+    with pytest.raises(ParcelError, match="without a password"):
+        run(tmp_path / "locked.zip", tmp_path)
+    inner = tmp_path / "inner.geojson"
+    inner.write_bytes(plain.read_bytes())
+    with pytest.raises(ParcelError, match="a zip in a zip"):
+        run(zipped(tmp_path / "twice.zip", inner), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -480,6 +585,30 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(ParcelError, match=r"got No such file"):
         run(tmp_path / "nowhere.gpkg", tmp_path)
     assert not list(tmp_path.glob("out*")) and not list(tmp_path.glob(".surco*"))
+
+
+def test_damage_of_what_was_imported_is_seen(tmp_path: Path) -> None:
+    """One bit of an outline changed on disk, and neither `encode` nor another import reads past it."""
+    report, _ = run(geojson(tmp_path / "p.geojson", [square(n) for n in range(50)]), tmp_path)
+    column = pq.ParquetFile(report.out).metadata.row_group(0)
+    (place,) = (n for n in range(column.num_columns) if column.column(n).path_in_schema == "geometry")
+    start = column.column(place).data_page_offset
+    content = bytearray(report.out.read_bytes())
+    content[start + column.column(place).total_compressed_size // 2] ^= 1
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(content)
+    with pytest.raises(ParcelError, match="Expected GeoParquet"):
+        read_parcels(damaged)
+    with pytest.raises(ParcelError, match="Expected GeoParquet"):
+        run(damaged, tmp_path)
+
+
+def test_names_of_columns_in_another_encoding(tmp_path: Path) -> None:
+    """GeoJSON written as Latin-1, as some desks do, is refused in words."""
+    path = geojson(tmp_path / "p.geojson", [square()], {"AÑO": 2024})
+    path.write_bytes(path.read_text().encode().decode("unicode_escape").encode("latin-1"))
+    with pytest.raises(ParcelError, match="Expected GeoJSON that can be read"):
+        run(path, tmp_path)
 
 
 def test_xml_that_would_run_away(tmp_path: Path) -> None:
@@ -565,6 +694,48 @@ def test_the_file_follows_geoparquet_and_vecorel(tmp_path: Path) -> None:
     nullable = {field.name: field.nullable for field in table.schema}
     assert not nullable["id"] and not nullable["geometry"] and nullable["bbox"]
     assert table.schema.field("metrics:area").type == pa.float32()
+
+
+def test_vec_finds_valid_vecorel(tmp_path: Path) -> None:
+    """`vec validate` of vecorel-cli passes, where the schemas that it loads from the web can be reached."""
+    report, _ = run(shared("chile/la_higuera_orchards.geojson"), tmp_path, date=date(2024, 12, 31))
+    done = subprocess.run(
+        [checker("vec"), "validate", str(report.out)], capture_output=True, text=True, check=False
+    )
+    if "can't be loaded. https://" in done.stdout or "internal error: https://" in done.stdout:
+        pytest.skip("vec validate loads its schemas from the web, which cannot be reached")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_vec_finds_no_fault_without_the_web(tmp_path: Path) -> None:
+    """By the rules of the schemas as we know them, vecorel-cli's validator finds nothing; it does in a spoilt file."""
+    report, table = run(shared("chile/la_higuera_orchards.geojson"), tmp_path, date=date(2024, 12, 31))
+    assert vec_errors(report.out, tmp_path) == []
+    place = table.schema.get_field_index("metrics:area")
+    spoilt = table.set_column(place, "metrics:area", table.column("metrics:area").cast(pa.float64()))
+    pq.write_table(spoilt, tmp_path / "spoilt.parquet")
+    (error,) = vec_errors(tmp_path / "spoilt.parquet", tmp_path)
+    assert "metrics:area: Data type invalid" in error
+
+
+def test_gpio_finds_valid_geoparquet(tmp_path: Path) -> None:
+    """`gpio check` of geoparquet-io passes: every check of the GeoParquet 1.1 specification."""
+    report, _ = run(shared("parcels/fiboa_samples/jecam/BD_JECAM_CIRAD_2023_feb.shp"), tmp_path)
+    assert "0 warnings, 0 failed" in gpio_check(report.out, tmp_path)
+
+
+def test_a_killed_import_leaves_nothing_to_read(tmp_path: Path) -> None:
+    """Killed while it reads, it has written nothing under the names that people read; the next import is whole."""
+    path = vector_file(tmp_path / "p.gpkg", [square(n % 150, n // 150) for n in range(15_000)])
+    words = ["parcels", "import", str(path), "--out", str(tmp_path / "out.parquet")]
+    process = subprocess.Popen([sys.executable, "-m", "surco.api.cli", *words], stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob(".surco-parcels-*/rows/parcels")) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not list(tmp_path.glob("out.*"))
+    report, _ = run(path, tmp_path)
+    assert report.kept == 15_000
 
 
 # The command

@@ -13,7 +13,7 @@ import pytest
 import shapely
 from shared_data import shared
 
-from surco.encoder.parcels import ParcelError, read_parcels
+from surco.encoder.parcels import ParcelError, measure, read_parcels
 
 SQUARE = shapely.box(-71.5, -35.5, -71.49, -35.49)
 
@@ -64,6 +64,24 @@ def test_invalid_polygons_are_repaired(tmp_path: Path) -> None:
     assert parcels.area[0] == pytest.approx(parcels.area[1] / 2, rel=1e-2)
 
 
+def test_areas_do_not_hang_on_how_rings_run(tmp_path: Path) -> None:
+    """Parts and holes count the same whichever way they are drawn; parts that run against each other do not cancel."""
+    hole = shapely.box(-71.498, -35.498, -71.495, -35.495)
+    other = shapely.box(-71.48, -35.5, -71.47, -35.49)
+    whole, inner, beside = measure(np.array([SQUARE, hole, other]))[0]
+    ring, around = hole.exterior.coords, SQUARE.exterior.coords
+    drawn = [
+        shapely.Polygon(around, [ring]),
+        shapely.Polygon(around, [ring[::-1]]),
+        shapely.MultiPolygon([SQUARE, shapely.Polygon(other.exterior.coords[::-1])]),
+        shapely.MultiPolygon([SQUARE, other]),
+    ]
+    area, perimeter = measure(np.array(drawn))
+    np.testing.assert_allclose(area, [whole - inner] * 2 + [whole + beside] * 2, rtol=1e-9)
+    np.testing.assert_allclose(perimeter, [perimeter[0]] * 2 + [2 * perimeter[0]] * 2, rtol=1e-9)
+    assert [each.tolist() for each in measure(np.array([shapely.Polygon()]))] == [[0.0], [0.0]]
+
+
 def test_geoparquet(tmp_path: Path) -> None:
     """GeoParquet gives the same as GeoJSON."""
     geo = {
@@ -105,6 +123,13 @@ def test_files_that_are_refused(tmp_path: Path, text: str, message: str) -> None
     path.write_text(text)
     with pytest.raises(ParcelError, match=message):
         read_parcels(path)
+
+
+def test_other_formats_are_shown_the_way(tmp_path: Path) -> None:
+    """A GeoPackage or shapefile is refused with the command that takes it."""
+    (tmp_path / "p.gpkg").write_bytes(b"SQLite format 3\x00\xff\xfe")
+    with pytest.raises(ParcelError, match="surco parcels import"):
+        read_parcels(tmp_path / "p.gpkg")
 
 
 def test_metres_without_a_crs(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from surco.embedstore import (
     Store,
     StoreError,
     build_index,
+    comuna_of,
     connect,
     how_found,
     nearest,
@@ -45,8 +46,11 @@ def written(path: Path, vectors: np.ndarray) -> Store:
     half = len(vectors) // 2
     cells = cell_ids(half) + cell_ids(len(vectors) - half, lon=-70.9, lat=-33.5)
     store = Store.create(path)
+    rows = cells_batch(cells, vectors)
+    place = rows.schema.get_field_index("comuna")
+    rows = rows.set_column(place, rows.schema.field(place), comuna_of(cells))
     with store.transaction() as tx:
-        tx.put_cells([cells_batch(cells, vectors)], model_id=MODEL, season=SEASON, resolution=9)
+        tx.put_cells([rows], model_id=MODEL, season=SEASON, resolution=9)
     return store
 
 
@@ -173,6 +177,8 @@ def test_mapped_vectors_are_those_of_the_table(tmp_path: Path) -> None:
         keys, embedding = held(store)
         assert found.keys.to_pylist() == keys.tolist()
         np.testing.assert_array_equal(found.embedding, embedding)
+        comunas = store.read("cells", columns=["h3", "comuna"]).sort_by("h3")["comuna"]
+        assert [code or None for code in found.comuna.tolist()] == comunas.to_pylist()
         np.testing.assert_allclose(found.inverse_length, 1 / np.linalg.norm(embedding, axis=1), rtol=1e-6)
         (file,) = store.path.glob(".search/*-vectors/embedding.npy")
         content = bytearray(file.read_bytes())
@@ -246,14 +252,27 @@ def test_filters_are_those_of_brute_force(store: Store, seed: int, k: int, share
     assert how_found(found).exact
 
 
-@pytest.mark.parametrize("where", ["h3 % 100 = 7", "h3 % 3 <> 1", "n_pixels = 100", "comuna IS NOT NULL"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "h3 % 100 = 7",
+        "h3 % 3 <> 1",
+        "n_pixels = 100",
+        "false",
+        "comuna IS NOT NULL",
+        "comuna IS NULL OR comuna_name < 'O'",
+        "region = 'MAULE'",
+        "provincia = 'Talca' AND h3 % 5 = 0",
+        "coalesce(region, 'abroad') LIKE 'M%'",
+    ],
+)
 def test_predicates_are_those_of_brute_force(store: Store, where: str) -> None:
     """SQL predicates of any selectivity give brute force, the first time and from what the session remembers."""
     session = connect(store)
     passing = {cell for (cell,) in session.table("cells").filter(where).project("h3").fetchall()}
     query = clustered(1, seed=4)[0]
     keys, _ = held(store)
-    true = brute(store, query, 100, np.isin(keys, list(passing)))
+    true = brute(store, query, 100, np.isin(keys, np.array(list(passing), np.uint64)))
     for _ in range(2):
         found = nearest(store, query, 100, table="cells", where=where, session=session)
         assert found["h3"].to_pylist() == true
@@ -319,7 +338,9 @@ def test_the_scan_is_exact_for_ties_and_zeros(n: int, k: int, seed: int, dimensi
     query = rng.normal(size=dimension)
     query /= np.linalg.norm(query)
     found, similarity = best_rows(
-        TableVectors(pa.array(np.arange(n).astype(np.uint64)), rows, inverse), query.astype(np.float32), k
+        TableVectors(pa.array(np.arange(n).astype(np.uint64)), rows, inverse, np.zeros(n, np.uint16)),
+        query.astype(np.float32),
+        k,
     )
     directed = np.flatnonzero(length > 0)
     cosine = (rows[directed] @ query.astype(np.float32).astype(float)) / length[directed]
@@ -332,7 +353,8 @@ def test_threads_do_not_change_the_answer() -> None:
     """Two hundred thousand rows in one part and in three give the same rows, also picked ones."""
     vectors = quantize(clustered(200_000))[0]
     inverse = (1 / np.linalg.norm(vectors.astype(np.float32), axis=1)).astype(np.float32)
-    table = TableVectors(pa.array(np.arange(200_000).astype(np.uint64)), vectors, inverse)
+    keys, comuna = pa.array(np.arange(200_000).astype(np.uint64)), np.zeros(200_000, np.uint16)
+    table = TableVectors(keys, vectors, inverse, comuna)
     query = unit_vectors(1, seed=2)[0]
     some = np.arange(0, 200_000, 3)
     for among in (None, some, np.setdiff1d(np.arange(200_000), some)):

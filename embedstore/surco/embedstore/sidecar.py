@@ -20,7 +20,7 @@ from surco.embedstore.geoparquet import sha256_of, sync
 
 __all__ = ["drop_older", "open_sidecar", "publish_sidecar", "sidecar_folder"]
 
-_FORMAT = 1
+_FORMAT = 2
 _CONTENTS = "contents.json"
 _ABANDONED_AFTER_S = 86_400.0
 

@@ -1,6 +1,7 @@
 """The vectors of a table as arrays that a search can run over, mapped from files and not loaded.
 
-A row takes D bytes, 4 for the reciprocal of its length and, for a cell, 8 for its key: 76 for 64 values.
+A row takes D bytes, 4 for the reciprocal of its length, 2 for its comuna and, for a cell, 8 for its key: 78 for 64
+values.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ KEYS: Mapping[str, str] = {"cells": "h3", "parcels": "id"}
 _BLOCK = 65_536
 _SMALL = 100_000
 _KEPT_VERSIONS = 2
+_ARRAYS = ("embedding", "inverse_length", "comuna")
 _LOADING = threading.Lock()
 _SOURCES: WeakKeyDictionary[Store, dict[tuple[Any, ...], Source]] = WeakKeyDictionary()
 
@@ -75,11 +77,13 @@ class TableVectors:
         keys: (N,) uint64 cells in ascending order, or string ids in the order of the file.
         embedding: (N, D) int8, as stored.
         inverse_length: (N,) float32, 1 / |embedding|; NaN for a row of zeros, which has no direction.
+        comuna: (N,) uint16 CUT codes; 0 where unknown.
     """
 
     keys: pa.Array[Any]
     embedding: Int8s
     inverse_length: Floats
+    comuna: npt.NDArray[np.uint16]
 
     def row_of(self, key: int | str) -> int | None:
         """The row of a key; None where it is not in the table."""
@@ -153,29 +157,34 @@ def _table_vectors(source: Source) -> TableVectors:
 def _mapped(folder: Path) -> TableVectors:
     with pa.memory_map(str(folder / "keys.arrow")) as file:
         keys = pa.ipc.open_file(file).get_batch(0).column(0)
-    embedding, inverse = (
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        for name in ("embedding", "inverse_length")
-    )
-    return TableVectors(keys, embedding.view(np.ndarray), inverse.view(np.ndarray))
+    arrays = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS)
+    return TableVectors(keys, *(array.view(np.ndarray) for array in arrays))
 
 
 def _loaded(source: Source) -> TableVectors:
     keys, place = _keys(source)
-    embedding = np.empty((len(keys), source.info.dimension), np.int8)
-    inverse = np.empty(len(keys), np.float32)
-    _fill(source, place, embedding, inverse)
-    return TableVectors(keys, embedding, inverse)
+    n = len(keys)
+    embedding, inverse, comuna = (
+        np.empty((n, source.info.dimension), np.int8),
+        np.empty(n, np.float32),
+        np.empty(n, np.uint16),
+    )
+    made = TableVectors(keys, embedding, inverse, comuna)
+    _fill(source, place, made)
+    return made
 
 
 def _write(source: Source, draft: Path) -> dict[str, Any]:
     keys, place = _keys(source)
-    shape = (len(keys), source.info.dimension)
-    embedding = np.lib.format.open_memmap(draft / "embedding.npy", "w+", np.int8, shape)
-    inverse = np.lib.format.open_memmap(draft / "inverse_length.npy", "w+", np.float32, shape[:1])
-    _fill(source, place, embedding, inverse)
-    embedding.flush()
-    inverse.flush()
+    n = len(keys)
+    shapes = ((np.int8, (n, source.info.dimension)), (np.float32, (n,)), (np.uint16, (n,)))
+    arrays = [
+        np.lib.format.open_memmap(draft / f"{name}.npy", "w+", kind, shape)
+        for name, (kind, shape) in zip(_ARRAYS, shapes, strict=True)
+    ]
+    _fill(source, place, TableVectors(keys, *arrays))
+    for array in arrays:
+        array.flush()
     batch = pa.record_batch([keys], names=["key"])
     with pa.OSFile(str(draft / "keys.arrow"), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
@@ -199,14 +208,15 @@ def _keys(source: Source) -> tuple[pa.Array[Any], Rows | None]:
     return pa.array(values[order]), place
 
 
-def _fill(source: Source, place: Rows | None, embedding: Int8s, inverse: Floats) -> None:
+def _fill(source: Source, place: Rows | None, made: TableVectors) -> None:
     start = 0
-    for batch in _batches(source, ["embedding"]):
-        block = fixed_size_matrix(batch.column(0))
+    for batch in _batches(source, ["embedding", "comuna"]):
+        block = fixed_size_matrix(batch.column("embedding"))
         stop = start + len(block)
         rows = slice(start, stop) if place is None else place[start:stop]
-        embedding[rows] = block
-        inverse[rows] = _inverse_length(block)
+        made.embedding[rows] = block
+        made.inverse_length[rows] = _inverse_length(block)
+        made.comuna[rows] = batch.column("comuna").fill_null(0).to_numpy(zero_copy_only=False)
         start = stop
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,9 @@ def read_parcels(path: str | Path) -> Parcels:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size, first = file.tell(), os.pread(file.fileno(), 4, 0)
+            size = file.tell()
+            file.seek(0)
+            first = file.read(4)
     except OSError as error:
         raise ParcelError(
             f"Expected a parcel file at {path}; got {error.strerror}. Check the path."
@@ -181,7 +183,9 @@ def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]
         geo = json.loads((schema.metadata or {})[b"geo"])
         column = geo["primary_column"]
         kept = [name for name in ("id", *_CROP) if name in schema.names]
-        table = pq.read_table(path, columns=[column, *kept], partitioning=None)
+        table = pq.read_table(
+            path, columns=[column, *kept], partitioning=None, page_checksum_verification=True
+        )
         shapes = shapely.from_wkb(table.column(column).to_numpy(zero_copy_only=False))
         crs = geo["columns"][column].get("crs") or _LON_LAT
     except (ArrowException, OSError, ValueError, LookupError, TypeError, ShapelyError) as error:
@@ -232,12 +236,24 @@ def in_degrees(path: Path, geometry: Objects, crs: object, first: int = 0) -> Ob
 
 
 def measure(geometry: Objects) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Area in m² and perimeter in m of polygons in degrees, on the ellipsoid, (K,) each."""
+    """Area in m² and perimeter in m of polygons in degrees, on the ellipsoid, (K,) each.
+
+    Whichever way a ring runs round: what is inside an outer ring counts, what is in a hole does not. The perimeter is
+    that of the outer rings.
+    """
     geod = Geod(ellps="WGS84")
-    measures = np.array([geod.geometry_area_perimeter(shape) for shape in geometry], np.float64).reshape(
-        -1, 2
-    )
-    return np.abs(measures[:, 0]), measures[:, 1]
+    polygons, owner = shapely.get_parts(geometry, return_index=True)
+    rings, polygon = shapely.get_rings(polygons, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    ends = np.searchsorted(ring, np.arange(len(rings) + 1))
+    x, y = np.ascontiguousarray(points.T)
+    measures = [geod.polygon_area_perimeter(x[a:b], y[a:b]) for a, b in pairwise(ends.tolist())]
+    size, length = np.array(measures, np.float64).reshape(-1, 2).T
+    outer = np.diff(polygon, prepend=-1) > 0
+    of = owner[polygon]
+    area = np.bincount(of, np.where(outer, 1.0, -1.0) * np.abs(size), len(geometry))
+    perimeter = np.bincount(of, np.where(outer, length, 0.0), len(geometry))
+    return area.astype(np.float64), perimeter.astype(np.float64)
 
 
 def _polygonal(shape: shapely.Geometry) -> shapely.Geometry:

@@ -45,6 +45,7 @@ class Cleaned:
     flattened: int
 
 
+@np.errstate(all="ignore")  # GEOS leaves marks on odd outlines; what comes of them is checked
 def clean(features: Features, move: Move) -> Cleaned:
     """Clean outlines; each feature is kept, repaired, or dropped with one reason.
 

@@ -33,7 +33,7 @@ OWN: Final[dict[str, pa.DataType]] = {
 _TAKEN_NAMES = (*OWN, "collection", "schemas")
 _IDS = ("id", "parcel_id", "id_parcela", "parcela_id", "id_predio", "field_id", "uuid", "objectid", "fid")
 _LONGEST_NAME = 100
-_LONGEST_TEXT = 200
+_LONGEST_TEXT = 1_000
 _YEARS = (1900, 2200)
 
 

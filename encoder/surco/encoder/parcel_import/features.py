@@ -87,15 +87,22 @@ def shapes_of(wkb: pa.Array[Any]) -> tuple[Objects, Objects, Objects]:
 
 
 def storage_of(kind: pa.DataType) -> pa.DataType:
-    """The plain type beneath an extension type (JSON is text)."""
-    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    """The plain type of a column's values: no extensions (JSON is text), dictionaries, views or long offsets."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return storage_of(kind.storage_type)
+    if isinstance(kind, pa.DictionaryType):
+        return storage_of(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    return kind
 
 
 def text_checked(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with text that is no UTF-8 made readable (U+FFFD for what is not), and GDAL's JSON as text."""
-    columns = [
-        column.storage if isinstance(column, pa.ExtensionArray) else column for column in batch.columns
-    ]
+    """The batch in plain types, with text that is no UTF-8 made readable (U+FFFD for what is not)."""
+    plain = [column.storage if isinstance(column, pa.ExtensionArray) else column for column in batch.columns]
+    columns = [column.cast(storage_of(column.type)) for column in plain]
     columns = [_readable(column) if pa.types.is_string(column.type) else column for column in columns]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 

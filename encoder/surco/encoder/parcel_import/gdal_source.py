@@ -35,8 +35,8 @@ _DRIVERS: Final[dict[Kind, str]] = {
     "GeoJSON": "GeoJSON",
     "GML": "GML",
 }
-_PREFIX: Final[dict[Kind, str]] = {"GeoPackage": "GPKG:", "GeoJSON": "GeoJSON:"}
-"""Names the driver, so that content cannot choose another (a pipeline of GDAL's, a file of addresses)."""
+_PREFIX: Final[dict[Kind, str]] = {"GeoJSON": "GeoJSON:"}
+"""Names the driver, so that content cannot choose another (a pipeline of GDAL's)."""
 _OPTIONS: Final[dict[Kind, dict[str, str]]] = {
     "GeoPackage": {"IMMUTABLE": "YES"},
     "GML": {"DOWNLOAD_SCHEMA": "NO", "WRITE_GFS": "NO"},
@@ -45,7 +45,9 @@ _GUARDS: Final = {
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".nothing",
     "GML_SKIP_RESOLVE_ELEMS": "ALL",
     "OGR_SQLITE_ALLOW_EXTERNAL_ACCESS": "NO",
+    "OGR_ARROW_MEM_LIMIT": str(256 << 20),
     "OGR_GEOJSON_MAX_OBJ_SIZE": "200",
+    "SHAPE_RESTORE_SHX": "YES",
 }
 _NOTES = 20
 
@@ -83,7 +85,7 @@ def gdal_source(path: Path, kind: Kind, layer: str | None, encoding: str | None)
     GDAL is kept from the network, and from drivers, views and side files that the content may ask for.
 
     Args:
-        path: a local file.
+        path: a local file, alone in a folder of ours with what belongs to it, and with the suffix of its kind.
         kind: what `file_kinds.kind_of` said.
         layer: where there are several; the only one with outlines if None.
         encoding: of a shapefile's text.
@@ -192,7 +194,14 @@ def _guarded() -> Iterator[None]:
 def _reading(path: Path, kind: Kind, notes: list[str]) -> Iterator[None]:
     """What GDAL warns of becomes notes, what it cannot read an error."""
     errors = _pyogrio().errors
-    refused = (errors.DataSourceError, errors.DataLayerError, errors.FieldError, pa.ArrowException, OSError)
+    refused = (
+        errors.DataSourceError,
+        errors.DataLayerError,
+        errors.FieldError,
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    )
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import shapely
 from pyproj import CRS, Transformer
@@ -14,7 +15,7 @@ from surco.encoder.area import crs_name, reaches_degrees
 from surco.encoder.parcel_import.archives import unpack
 from surco.encoder.parcel_import.cleaning import Move
 from surco.encoder.parcel_import.features import Objects, Source
-from surco.encoder.parcel_import.file_kinds import kind_of
+from surco.encoder.parcel_import.file_kinds import Kind, kind_of
 from surco.encoder.parcel_import.gdal_source import gdal_source
 from surco.encoder.parcel_import.parquet_source import parquet_source
 from surco.encoder.parcel_import.request import ParcelRequest
@@ -23,6 +24,13 @@ from surco.encoder.parcels import ParcelError
 __all__ = ["Reference", "open_source", "reference_of"]
 
 _LON_LAT = "OGC:CRS84"
+_SUFFIX: Final[dict[Kind, str]] = {
+    "GeoPackage": ".gpkg",
+    "shapefile": ".shp",
+    "GeoJSON": ".geojson",
+    "GML": ".gml",
+}
+_BESIDE = (".dbf", ".shx", ".prj", ".cpg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +76,31 @@ def open_source(request: ParcelRequest, scratch: Path) -> Iterator[Source]:
         )
     if kind == "zip":
         raise ParcelError(f"Expected parcels in {request.path}; got a zip in a zip. Unpack the outer one.")
-    if kind == "GML":
-        # GDAL puts a file beside GML and obeys one that lies there: it sees a folder of ours.
-        (scratch / "alone").mkdir()
-        (scratch / "alone" / "parcels.gml").symlink_to(path.absolute())
-        path = scratch / "alone" / "parcels.gml"
+    named = f"{request.path} ({inside})" if inside else str(request.path)
+    if kind != "GeoParquet":
+        path = _alone(path, kind, scratch / "alone")
     opened = (
         parquet_source(path) if kind == "GeoParquet" else gdal_source(path, kind, layer, request.encoding)
     )
-    with _named(path, f"{request.path} ({inside})" if inside else str(request.path)), opened as source:
+    with _named(path, named), opened as source:
         yield source
+
+
+def _alone(path: Path, kind: Kind, folder: Path) -> Path:
+    """A link to the file in a folder of ours, under a plain name, with what belongs to a shapefile.
+
+    GDAL writes files beside what it reads, obeys some that lie there, and stumbles over quotes in names.
+    """
+    folder.mkdir()
+    target = folder / f"parcels{_SUFFIX[kind]}"
+    target.symlink_to(path.absolute())
+    if kind == "shapefile":
+        for beside in path.parent.iterdir():
+            if beside.stem.casefold() == path.stem.casefold() and beside.suffix.lower() in _BESIDE:
+                link = target.with_suffix(beside.suffix.lower())
+                link.unlink(missing_ok=True)
+                link.symlink_to(beside.absolute())
+    return target
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from surco.encoder.parcels import ParcelError
 __all__ = ["parquet_source"]
 
 _LON_LAT = "OGC:CRS84"
-_MAX_ROW_GROUP = 8 << 30
+_MAX_ROW_GROUP = 2 << 30
 
 
 @contextmanager
@@ -29,10 +29,10 @@ def parquet_source(path: Path) -> Iterator[Source]:
         ParcelError: damaged, no `geo` key, outlines that are not WKB, or row groups too large for memory.
     """
     with _reading(path):
-        file = pq.ParquetFile(path, pre_buffer=False)
+        file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     with file:
         with _reading(path):
-            geo = json.loads((file.schema_arrow.metadata or {})[b"geo"])
+            geo = json.loads({k.decode(): v for k, v in (file.schema_arrow.metadata or {}).items()}["geo"])
             outline, described = geo["primary_column"], geo["columns"]
             column = described[outline]
             _check(path, file, outline, column)

@@ -44,6 +44,7 @@ class _State:
     read: int = 0
     flattened: int = 0
     away: int = 0
+    undated: int = 0
 
 
 def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> ImportReport:
@@ -62,6 +63,7 @@ def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> 
     _check_out(request)
     with (
         _writing(request),
+        np.errstate(all="ignore"),  # GEOS leaves marks on odd outlines; what comes of them is checked
         tempfile.TemporaryDirectory(prefix=".surco-parcels-", dir=request.out.parent) as made,
     ):
         folder = Path(made)
@@ -76,6 +78,8 @@ def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> 
                     _take_in(features, state, columns, request, schema, reference)
                     if progress is not None:
                         progress(state.read, max(source.count, state.read), "reading")
+            if progress is not None:
+                progress(state.read, state.read, "comparing and writing")
             report = _finish(request, source, reference, columns, schema, state, drafts)
         drafts[report.account].write_text(_account(report), encoding="utf-8")
         for target in reversed(list(drafts)):
@@ -93,7 +97,8 @@ def _targets(request: ParcelRequest) -> tuple[Path, Path, Path]:
 
 
 def _check_out(request: ParcelRequest) -> None:
-    if request.out.suffix.lower() not in (".parquet", ".geoparquet") or not request.out.parent.is_dir():
+    named = request.out.suffix.lower() in (".parquet", ".geoparquet") and not request.out.is_dir()
+    if not named or not request.out.parent.is_dir():
         raise ParcelError(
             f"Expected to write a .parquet file in a folder that is there; got {request.out}. "
             "Name it as parcels.parquet, and make the folder first."
@@ -136,6 +141,8 @@ def _take_in(
     shapes = cleaned.geometry[kept]
     state.away += reference.away(shapes)
     rows = rows_of(features, cleaned, state.places.add(shapes), columns, request, schema)
+    if columns.date is not None:
+        state.undated += rows.column("determination:datetime").null_count
     state.shelf.put(rows, shapes, cleaned.area[kept])
 
 
@@ -208,6 +215,8 @@ def _remarks(state: _State, reference: Reference, columns: Columns) -> list[str]
             f"Over a tenth of the ids (column {columns.id}) are missing or occur again; another column may be "
             "meant: name it with --id-column."
         )
+    if state.undated:
+        remarks.append(f"{state.undated:,} parcels have no date that can be read in column {columns.date}.")
     if state.away:
         remarks.append(
             f"{state.away:,} parcels lie outside the area that {reference.name} is made for; check the CRS."
