@@ -274,6 +274,45 @@ def test_what_cannot_be_asked_is_said(session: duckdb.DuckDBPyConnection, call: 
     assert ".py" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "nearest_cells('soon', NULL)",
+        "nearest_cells(NULL, NULL)",
+        "nearest_cells('{}', NULL)",
+        "nearest_parcels(repeat('[', 100000), ['p1'])",
+        "vector_of_json(repeat('[', 100000), NULL, NULL)",
+        "vector_of_json('{', NULL, NULL)",
+        "nearest_query('9e999', 3, NULL, NULL, NULL, NULL, NULL, NULL)",
+    ],
+)
+def test_functions_behind_the_macros_refuse_what_they_did_not_write(
+    session: duckdb.DuckDBPyConnection, call: str
+) -> None:
+    """The functions that macros are made of can be called too: nonsense is a sentence, not a stack."""
+    with pytest.raises(QueryError, match="Expected") as refused:
+        run_sql_on(session, f"SELECT {call}")
+    assert ".py" not in str(refused.value)
+
+
+def test_exact_may_be_demanded(session: duckdb.DuckDBPyConnection) -> None:
+    """`exact` is handed to the search: true compares all rows, false wants an index, which this store has not."""
+    plain, exact = (
+        run_sql_on(session, f"SELECT h3 FROM nearest({CELLS[0]}, 9{end})") for end in ("", ", exact := true")
+    )
+    assert plain.equals(exact)
+    with pytest.raises(QueryError, match="index"):
+        run_sql_on(session, f"SELECT h3 FROM nearest({CELLS[0]}, 9, exact := false)")
+
+
+def test_no_row_passing_is_not_every_row(session: duckdb.DuckDBPyConnection) -> None:
+    """A filter that nothing passes gives nothing, and one that is null for a row leaves it out."""
+    assert run_sql_on(session, f"SELECT h3 FROM nearest({CELLS[0]}, 9, filter := 'false')").num_rows == 0
+    query = 'SELECT "crop:name" AS crop FROM nearest(?, 40, filter := ?)'
+    crops = run_sql_on(session, query, ["p3", "\"crop:name\" <> 'maize'"]).column("crop").to_pylist()
+    assert set(crops) == {"vineyard", "cherry"}
+
+
 def test_a_filter_of_comments_stays_a_filter(session: duckdb.DuckDBPyConnection) -> None:
     """A comment at a predicate's end does not swallow the order and the limit behind it."""
     call = "nearest('p3', 2, filter := '\"crop:name\" = ''maize'' -- only these')"

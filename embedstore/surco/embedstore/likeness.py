@@ -78,7 +78,10 @@ def read_likeness(text: str) -> Likeness:
     Raises:
         SearchError: anything else.
     """
-    what = json.loads(text)
+    try:
+        what = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unknown(text) from error
     if not isinstance(what, dict):
         return Likeness(_items(what))
     season = what.get("season")

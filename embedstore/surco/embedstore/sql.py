@@ -36,6 +36,8 @@ _GUARDS = (
     # `query_progress` of the session then knows, and prints nothing by itself.
     "enable_progress_bar = true",
     "enable_progress_bar_print = false",
+    # A join with few keys, as those of nearest(), then reads the row groups that may hold them and no others.
+    "dynamic_or_filter_threshold = 1000",
     f"allowed_directories = ['{PROTOCOL}://']",
     "enable_external_access = false",
     "lock_configuration = true",
