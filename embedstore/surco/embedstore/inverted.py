@@ -60,11 +60,11 @@ class InvertedLists:
 
     def knows(self, query: Floats) -> bool:
         """Whether a unit vector (D,) is like those that recall was measured on."""
-        return bool((self.centroids @ query).max() >= self.reach)
+        return bool(np.vecdot(self.centroids, query).max() >= self.reach)
 
     def near(self, query: Floats, count: int) -> Rows:
         """Rows of the lists nearest to a unit vector (D,), in no particular order, at least `count` where there are."""
-        similarity = self.centroids @ query
+        similarity = np.vecdot(self.centroids, query)
         probes = self.probes
         found = self._rows_of(np.argpartition(-similarity, probes - 1)[:probes])
         while len(found) < min(count, len(self.rows)):
@@ -191,7 +191,7 @@ def _measured(
         (query,) = _unit(vectors, np.array([row]))
         neighbours, _ = best_rows(vectors, query, LARGEST_K + 1)
         neighbours = neighbours[neighbours != row]
-        similarity = centroids @ query
+        similarity = np.vecdot(centroids, query)
         reaches.append(similarity.max())
         rank = np.empty(len(centroids), np.int64)
         rank[np.argsort(-similarity, kind="stable")] = np.arange(len(centroids))
