@@ -503,6 +503,22 @@ def test_metres_said_to_be_degrees(tmp_path: Path) -> None:
         run(geojson(tmp_path / "p.geojson", [metres(square(), "EPSG:32719")]), tmp_path)
 
 
+def test_old_datums_are_told(tmp_path: Path) -> None:
+    """PSAD 1956 of Chile's older maps moves outlines by some 400 m, and the account says how well; SIRGAS does not."""
+    for crs, said in (
+        ("EPSG:24879", True),
+        ("EPSG:5361", False),
+        ("EPSG:32719", False),
+        ("EPSG:2154", False),
+    ):
+        place = square() if crs != "EPSG:2154" else shapely.box(1.5, 43.5, 1.51, 43.51)
+        path = vector_file(tmp_path / f"{crs[5:]}.gpkg", [metres(place, crs)], crs=crs)
+        report, table = run(path, tmp_path)
+        assert shapely.hausdorff_distance(shapes(table)[0], place) < 1e-6
+        notes = [note for note in report.notes if "old datum: outlines were moved by some 4" in note]
+        assert len(report.notes) == len(notes) == said, crs
+
+
 @pytest.mark.parametrize("crs", ["EPSG:99999999", "EPSG:5703", "nonsense"])
 def test_unknown_crs(crs: str, tmp_path: Path) -> None:
     """A CRS that is none, or of heights, is named."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import shapely
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 
 from surco.encoder.area import crs_name, reaches_degrees
 from surco.encoder.parcel_import.archives import unpack
@@ -30,6 +30,7 @@ _SUFFIX: Final[dict[Kind, str]] = {
     "GeoJSON": ".geojson",
     "GML": ".gml",
 }
+_FAR_M = 5.0
 _BESIDE = (".dbf", ".shx", ".prj", ".cpg")
 
 
@@ -40,14 +41,35 @@ class Reference:
     Attributes:
         name: for people, with its code.
         said_by: "the file" or "--crs".
-        move: to degrees, longitude first.
+        crs: itself.
+        transformer: to degrees, longitude first.
         home: west, south, east, north in degrees of the area that it is made for; None where not known.
     """
 
     name: str
     said_by: str
-    move: Move
+    crs: CRS
+    transformer: Transformer
     home: tuple[float, float, float, float] | None
+
+    @property
+    def move(self) -> Move:
+        """To degrees, x (longitude) first."""
+        return self.transformer.transform
+
+    def datum_shift(self, x: float, y: float) -> tuple[float, float] | None:
+        """How far a place is moved by the change of datum, and to how many metres that is known (-1: nobody says).
+
+        None below 5 m, and where the CRS counts from another meridian than Greenwich, so that degrees differ anyway.
+        """
+        plain = self.crs.sub_crs_list[0] if self.crs.is_compound else self.crs
+        base = plain.geodetic_crs
+        if base is None or base.prime_meridian is None or base.prime_meridian.longitude:
+            return None
+        before = Transformer.from_crs(self.crs, base, always_xy=True).transform(x, y)
+        after = self.transformer.transform(x, y)
+        shift = float(Geod(ellps="WGS84").inv(*before[:2], *after[:2])[2])
+        return None if shift < _FAR_M else (shift, float(self.transformer.get_last_used_operation().accuracy))
 
     def away(self, shapes: Objects) -> int:
         """How many shapes in degrees lie wholly outside `home`."""
@@ -131,9 +153,11 @@ def reference_of(source: Source, request: ParcelRequest) -> Reference:
         )
     known = CRS.from_user_input(crs)
     code = known.to_authority(min_confidence=90)
-    move = Transformer.from_crs(known, _LON_LAT, always_xy=True).transform
+    transformer = Transformer.from_crs(known, _LON_LAT, always_xy=True)
     home = known.area_of_use.bounds if known.area_of_use else None
-    return Reference(f"{known.name}{f' ({code[0]}:{code[1]})' if code else ''}", said_by, move, home)
+    return Reference(
+        f"{known.name}{f' ({code[0]}:{code[1]})' if code else ''}", said_by, known, transformer, home
+    )
 
 
 def crs_name_of(crs: object) -> str:

@@ -32,6 +32,7 @@ __all__ = ["import_parcels"]
 
 Progress = Callable[[int, int, str], None]
 _MANY = 0.1
+_GOOD_M = 2.0
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class _State:
     flattened: int = 0
     away: int = 0
     undated: int = 0
+    datum: tuple[float, float] | None = None
 
 
 def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> ImportReport:
@@ -139,6 +141,8 @@ def _take_in(
     if not kept.any():
         return
     shapes = cleaned.geometry[kept]
+    if not state.places.regions and not state.places.elsewhere:
+        state.datum = reference.datum_shift(*shapely.get_coordinates(features.geometry[kept][0])[0])
     state.away += reference.away(shapes)
     rows = rows_of(features, cleaned, state.places.add(shapes), columns, request, schema)
     if columns.date is not None:
@@ -214,6 +218,12 @@ def _remarks(state: _State, reference: Reference, columns: Columns) -> list[str]
         remarks.append(
             f"Over a tenth of the ids (column {columns.id}) are missing or occur again; another column may be "
             "meant: name it with --id-column."
+        )
+    if state.datum is not None and not 0 <= state.datum[1] < _GOOD_M:
+        remarks.append(
+            f"{reference.name} is on an old datum: outlines were moved by some {state.datum[0]:,.0f} m, which is known "
+            f"to {f'about {state.datum[1]:.0f} m' if state.datum[1] >= 0 else 'nobody knows how many metres'}. "
+            "Compare them with imagery."
         )
     if state.undated:
         remarks.append(f"{state.undated:,} parcels have no date that can be read in column {columns.date}.")
