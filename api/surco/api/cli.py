@@ -17,6 +17,7 @@ from surco.api.asking_commands import adapters, demo, map_, serve
 from surco.api.errors import ApiError
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
+from surco.api.index_commands import index
 from surco.api.making_commands import embed, encode, pretrain, simulate
 from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
@@ -59,6 +60,7 @@ for command in (
     adapters,
     map_,
     sql,
+    index,
     store,
     serve,
     demo,
