@@ -7,20 +7,19 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import shapely
 
+from surco.encoder.parcel_import.accounting import Plan, State, report_of
 from surco.encoder.parcel_import.cleaning import clean
-from surco.encoder.parcel_import.columns import Columns, choose_columns
-from surco.encoder.parcel_import.features import Features, Source
+from surco.encoder.parcel_import.columns import choose_columns
+from surco.encoder.parcel_import.features import Features
 from surco.encoder.parcel_import.notes import note_faults, note_overlaps, note_repeats
-from surco.encoder.parcel_import.opening import Reference, open_source, reference_of
+from surco.encoder.parcel_import.opening import open_source, reference_of
 from surco.encoder.parcel_import.overlaps import OverlapSearch
-from surco.encoder.parcel_import.places import PlaceCount
 from surco.encoder.parcel_import.request import ParcelRequest
 from surco.encoder.parcel_import.rows import out_schema, rows_of
 from surco.encoder.parcel_import.shelf import Shelf
@@ -31,28 +30,12 @@ from surco.encoder.parcels import ParcelError
 __all__ = ["import_parcels"]
 
 Progress = Callable[[int, int, str], None]
-_MANY = 0.1
-_GOOD_M = 2.0
-
-
-@dataclass(slots=True)
-class _State:
-    """What is known while features go by."""
-
-    shelf: Shelf
-    findings: Findings
-    places: PlaceCount = field(default_factory=PlaceCount)
-    read: int = 0
-    flattened: int = 0
-    away: int = 0
-    undated: int = 0
-    datum: tuple[float, float] | None = None
 
 
 def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> ImportReport:
     """Make fiboa GeoParquet of an agency's file, with an account beside it.
 
-    Memory holds a batch of features, and some 60 bytes of each that went by; the rest lies in a folder beside `out`
+    Memory holds a batch of features, and some 100 bytes of each that went by; the rest lies in a folder beside `out`
     until the end. Three files appear at once when all went well: `out`, `NAME.report.json` and `NAME.findings.csv`.
 
     Args:
@@ -71,18 +54,18 @@ def import_parcels(request: ParcelRequest, progress: Progress | None = None) -> 
         folder = Path(made)
         drafts = {target: folder / target.name for target in _targets(request)}
         with drafts[_targets(request)[2]].open("w", encoding="utf-8", newline="") as listing:
-            state = _State(Shelf(folder / "rows"), Findings(listing))
+            state = State(Shelf(folder / "rows"), Findings(listing))
             with open_source(request, folder / "unpacked") as source:
                 columns = choose_columns(source.schema, source.key, request)
                 schema = out_schema(source.schema, columns, request)
-                reference = reference_of(source, request)
+                plan = Plan(request, source, reference_of(source, request), columns, schema)
                 for features in source.batches:
-                    _take_in(features, state, columns, request, schema, reference)
+                    _take_in(features, plan, state)
                     if progress is not None:
                         progress(state.read, max(source.count, state.read), "reading")
             if progress is not None:
                 progress(state.read, state.read, "comparing and writing")
-            report = _finish(request, source, reference, columns, schema, state, drafts)
+            report = _finish(plan, state, drafts)
         drafts[report.account].write_text(_account(report), encoding="utf-8")
         for target in reversed(list(drafts)):
             drafts[target].replace(target)
@@ -124,118 +107,51 @@ def _writing(request: ParcelRequest) -> Iterator[None]:
         ) from error
 
 
-def _take_in(
-    features: Features,
-    state: _State,
-    columns: Columns,
-    request: ParcelRequest,
-    schema: pa.Schema,
-    reference: Reference,
-) -> None:
+def _take_in(features: Features, plan: Plan, state: State) -> None:
     """One batch, cleaned and set aside."""
-    cleaned = clean(features, reference.move)
+    cleaned = clean(features, plan.reference.move)
     state.read += len(features.geometry)
     state.flattened += cleaned.flattened
-    note_faults(features, cleaned, columns, state.findings)
+    note_faults(features, cleaned, plan.columns, state.findings)
     kept = ~shapely.is_missing(cleaned.geometry)
     if not kept.any():
         return
     shapes = cleaned.geometry[kept]
     if not state.places.regions and not state.places.elsewhere:
-        state.datum = reference.datum_shift(*shapely.get_coordinates(features.geometry[kept][0])[0])
-    state.away += reference.away(shapes)
-    rows = rows_of(features, cleaned, state.places.add(shapes), columns, request, schema)
-    if columns.date is not None:
+        state.datum = plan.reference.datum_shift(*shapely.get_coordinates(features.geometry[kept][0])[0])
+    state.away += plan.reference.away(shapes)
+    rows = rows_of(features, cleaned, state.places.add(shapes), plan.columns, plan.request, plan.schema)
+    if plan.columns.date is not None:
         state.undated += rows.column("determination:datetime").null_count
     state.shelf.put(rows, shapes, cleaned.area[kept])
 
 
-def _finish(
-    request: ParcelRequest,
-    source: Source,
-    reference: Reference,
-    columns: Columns,
-    schema: pa.Schema,
-    state: _State,
-    drafts: dict[Path, Path],
-) -> ImportReport:
-    """Sort out, write the rows, and say what was found."""
-    findings = state.findings
-    dropped: Mapping[str, int] = findings.counts.get("dropped", {})
-    if state.read == findings.total("dropped"):
-        said = "; ".join(f"{count:,} {why}" for why, count in dropped.items()) or "an empty layer"
-        raise ParcelError(
-            f"Expected parcels in {request.path}, in {reference.name} as {reference.said_by} says; got none that can "
-            f"be kept of {state.read:,} features: {said}. If the CRS is another, say it with --crs."
-        )
-    found = state.shelf.sorted_out()
-    note_repeats(found, findings)
+def _finish(plan: Plan, state: State, drafts: dict[Path, Path]) -> ImportReport:
+    """Sort out, compare, write the rows, and say what was found."""
+    _refuse_nothing(plan, state)
+    request, found = plan.request, state.shelf.sorted_out()
+    note_repeats(found, state.findings)
     if found.repeated:
         state.places.remove(found.take(np.array([*found.repeated]), ["comuna"]).column("comuna"))
     search = OverlapSearch(found.bounds, found.area, found.shapes)
-    shared = note_overlaps(search, found, findings)
-    origin = {"file": request.path.name, "sha256": _digest(request.path), "crs": reference.name}
-    kept = write_parcels(
-        drafts[request.out], schema, found, state.shelf.types, request.collection or request.out.stem, origin
-    )
+    state.overlap_area = note_overlaps(search, found, state.findings)
+    state.untested = len(search.untested)
+    origin = {"file": request.path.name, "sha256": _digest(request.path), "crs": plan.reference.name}
+    collection = request.collection or request.out.stem
+    kept = write_parcels(drafts[request.out], plan.schema, found, state.shelf.types, collection, origin)
     left = np.setdiff1d(np.arange(len(found.area)), list(found.repeated))
-    out, account, listing = _targets(request)
-    counts = {what: dict(findings.counts.get(what, {})) for what in ("repaired", "dropped", "renumbered")}
-    return ImportReport(
-        out=out,
-        account=account,
-        listing=listing,
-        kind=source.kind,
-        layer=source.layer,
-        crs=reference.name,
-        crs_from=reference.said_by,
-        read=state.read,
-        kept=kept,
-        repaired=counts["repaired"],
-        dropped=counts["dropped"],
-        renumbered=counts["renumbered"],
-        examples={what: dict(whys) for what, whys in findings.examples.items()},
-        overlaps=findings.total("overlap"),
-        overlap_area=shared,
-        overlaps_untested=len(search.untested),
-        slivers=findings.total("sliver"),
-        large=findings.total("large"),
-        in_chile=state.places.regions.total(),
-        elsewhere=state.places.elsewhere,
-        regions=dict(state.places.regions.most_common()),
-        area=float(found.area[left].sum()),
-        flattened=state.flattened,
-        columns={name: title for name, title in columns.kept.items() if name != title},
-        id_from=columns.id,
-        crop_from=columns.crop,
-        notes=(*source.notes, *_remarks(state, reference, columns)),
+    return report_of(plan, state, _targets(request), kept, float(found.area[left].sum()))
+
+
+def _refuse_nothing(plan: Plan, state: State) -> None:
+    dropped: Mapping[str, int] = state.findings.counts.get("dropped", {})
+    if state.read > sum(dropped.values()):
+        return
+    said = "; ".join(f"{count:,} {why}" for why, count in dropped.items()) or "an empty layer"
+    raise ParcelError(
+        f"Expected parcels in {plan.request.path}, in {plan.reference.name} as {plan.reference.said_by} says; got none "
+        f"that can be kept of {state.read:,} features: {said}. If the CRS is another, say it with --crs."
     )
-
-
-def _remarks(state: _State, reference: Reference, columns: Columns) -> list[str]:
-    remarks = []
-    if state.findings.total("renumbered") > state.read * _MANY:
-        remarks.append(
-            f"Over a tenth of the ids (column {columns.id}) are missing or occur again; another column may be "
-            "meant: name it with --id-column."
-        )
-    if state.datum is not None and not 0 <= state.datum[1] < _GOOD_M:
-        remarks.append(
-            f"{reference.name} is on an old datum: outlines were moved by some {state.datum[0]:,.0f} m, which is known "
-            f"to {f'about {state.datum[1]:.0f} m' if state.datum[1] >= 0 else 'nobody knows how many metres'}. "
-            "Compare them with imagery."
-        )
-    if state.undated:
-        remarks.append(f"{state.undated:,} parcels have no date that can be read in column {columns.date}.")
-    if state.away:
-        remarks.append(
-            f"{state.away:,} parcels lie outside the area that {reference.name} is made for; check the CRS."
-        )
-    if state.places.exchanged > state.places.elsewhere / 2:
-        remarks.append(
-            f"{state.places.exchanged:,} parcels would lie in Chile if longitude and latitude were exchanged."
-        )
-    return remarks
 
 
 def _digest(path: Path) -> str:
