@@ -17,6 +17,8 @@ import faiss
 import numpy as np
 import pyarrow as pa
 
+from surco.embedstore.scan import available_threads
+
 Blocks = Callable[[], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
@@ -45,11 +47,13 @@ class FaissFlat:
         """Trained on two hundred thousand rows of all parts of the country."""
         step = max(1, rows // 200_000)
         sample = np.concatenate([vectors[::step] for _, vectors, _ in blocks()])
+        faiss.omp_set_num_threads(available_threads())
         self._index = self._made(sample, rows)
         kept = []
         for keys, vectors, classes in blocks():
             self._index.add(vectors)
             kept.append((keys, classes))
+        faiss.omp_set_num_threads(1)
         self._keys, self._classes = (np.concatenate(column) for column in zip(*kept, strict=True))
         return float(self._index.code_size + 8)
 
