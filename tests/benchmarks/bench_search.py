@@ -2,7 +2,7 @@
 
 `SURCO_BENCH_ROWS=7200000` for all Chile (200,000 otherwise); `SURCO_BENCH_STORE` keeps the store there, or takes the
 one that is there; `SURCO_BENCH_PEERS=faiss,lancedb` measures these only. A peer whose graph takes over five minutes to
-build is left out: 50,000 rows have all of them. FAISS asks with one thread: for a single query it is no faster with two.
+build is left out: 50,000 rows have all of them. FAISS asks with one thread: one query is no faster with two.
 """
 
 from __future__ import annotations
