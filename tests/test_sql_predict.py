@@ -72,7 +72,10 @@ def test_predictions_are_the_adapters(session: duckdb.DuckDBPyConnection) -> Non
             continue
         assert row["best"]["label"] == adapter.classes_[chances[i].argmax()]
         assert row["best"]["probability"] == pytest.approx(chances[i].max(), abs=1e-5)
-        assert dict(row["every"]) == pytest.approx(dict(zip(CROPS, chances[i], strict=True)), abs=1e-5)
+        every = {each["label"]: each["probability"] for each in row["every"]}
+        assert every == pytest.approx(dict(zip(CROPS, chances[i], strict=True)), abs=1e-5)
+        assert row["every"][0] == row["best"]
+        assert list(every.values()) == sorted(every.values(), reverse=True)
         assert row["maize"] == pytest.approx(chances[i, 1], abs=1e-5)
 
 

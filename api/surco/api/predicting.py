@@ -25,7 +25,7 @@ Column = Any
 Chances = npt.NDArray[np.float32]
 
 _BEST = pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())])
-_ALL = pa.map_(pa.string(), pa.float32())
+_ALL = pa.list_(_BEST)
 
 
 def connect_with_adapters(
@@ -34,9 +34,9 @@ def connect_with_adapters(
     """A session as `surco.embedstore.connect` makes it, in which the store's adapters predict.
 
     `predict(adapter, embedding, embedding_scale)` is a struct of the most probable class, `label`, and its
-    `probability`; `predict_all(…)` a map from every class to its probability, which takes four times as long;
-    `probability_of(adapter, class, embedding, embedding_scale)` the probability of one. Null where a row has no vector.
-    Where the store has vectors of several models of one length, the row's `model` is a further, last argument.
+    `probability`; `predict_all(…)` a list of such structs, of every class, the most probable first;
+    `probability_of(adapter, class, embedding, embedding_scale)` the probability of one class. Null where a row has no
+    vector. Where the store has vectors of several models of one length, the row's `model` is a further, last argument.
 
     Args:
         store: any version of it.
@@ -53,7 +53,7 @@ def predict_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:
     best = "STRUCT(label VARCHAR, probability FLOAT)"
     return (
         ColumnFunction("predict_rows", adapters.predict, ("VARCHAR", *row), best),
-        ColumnFunction("predict_all_rows", adapters.predict_all, ("VARCHAR", *row), "MAP(VARCHAR, FLOAT)"),
+        ColumnFunction("predict_all_rows", adapters.predict_all, ("VARCHAR", *row), f"{best}[]"),
         ColumnFunction("probability_of_rows", adapters.probability_of, ("VARCHAR", "VARCHAR", *row), "FLOAT"),
         _with_and_without_model("predict", "adapter, embedding, scale"),
         _with_and_without_model("predict_all", "adapter, embedding, scale"),
@@ -109,14 +109,16 @@ class _Adapters:
         return self._answered(_BEST, name, embedding, scale, model, answer)
 
     def predict_all(self, name: Column, embedding: Column, scale: Column, model: Column) -> Column:
-        """Every class of each row with its probability."""
+        """Every class of each row with its probability, the most probable first."""
 
         def answer(labels: pa.Array[Any], chances: Chances) -> Column:
             n, k = chances.shape
+            order = np.argsort(-chances, axis=1, kind="stable")
+            probability = pa.array(np.take_along_axis(chances, order, axis=1).ravel())
+            columns = [labels.take(order.ravel()), probability]
+            classes: Any = pa.StructArray.from_arrays(columns, ["label", "probability"])
             offsets: Any = pa.array(np.arange(0, n * k + 1, k, dtype=np.int32))
-            classes = labels.take(np.tile(np.arange(k), n))
-            values: Any = pa.array(chances.ravel())
-            return pa.MapArray.from_arrays(offsets, classes, values)
+            return pa.ListArray.from_arrays(offsets, classes)
 
         return self._answered(_ALL, name, embedding, scale, model, answer)
 
