@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -105,9 +106,13 @@ class _Best:
 def _scan(vectors: TableVectors, query: Floats, k: int, among: Rows | None, start: int, stop: int) -> Rows:
     dimension = len(query)
     best = _Best(k, 2 * _ROUNDING * dimension)
-    gathered = np.empty((_BLOCK, dimension), np.int8)
+    gathered = np.empty((0 if among is None else _BLOCK, dimension), np.int8)
     values = np.empty((_BLOCK, dimension), np.float32)
     scores = np.empty(_BLOCK, np.float32)
+    # Not numpy's `dot`: BLAS would share each block among threads of its own, which wait for each other 400 times as
+    # long as the block takes where the machine is busy.
+    query = np.ascontiguousarray(query, np.float32)
+    pointers = [faiss.swig_ptr(array) for array in (scores, query, values)]
     for first in range(start, stop, _BLOCK):
         last = min(first + _BLOCK, stop)
         n = last - first
@@ -118,9 +123,7 @@ def _scan(vectors: TableVectors, query: Floats, k: int, among: Rows | None, star
             block = np.take(vectors.embedding, rows, axis=0, out=gathered[:n], mode="clip")
             inverse = vectors.inverse_length[rows]
         np.copyto(values[:n], block)
-        # Not `dot`: BLAS would share each block among threads of its own, which wait for each other 400 times as long
-        # as the block takes where the machine is busy.
-        np.vecdot(values[:n], query, out=scores[:n])
+        faiss.fvec_inner_products_ny(*pointers, dimension, n)  # type: ignore[attr-defined] # its stubs are incomplete
         np.multiply(scores[:n], inverse, out=scores[:n])
         # False for NaN, a row of zeros.
         passing = np.flatnonzero(scores[:n] >= best.threshold)
