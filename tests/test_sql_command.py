@@ -181,7 +181,8 @@ def test_completion_knows_the_store(store: Path) -> None:
         complete = Completer(session)
     assert complete.matches("parcels_l") == ["parcels_latest"]
     assert "embedding_scale" in complete.matches("embed")
-    assert {"nearest", "nearest_query"} & set(complete.matches("near"))
+    assert complete.matches("near") == ["nearest"]
+    assert complete.matches("h3_d") == ["h3_disk"]
     assert "SELECT" in complete.matches("SEL")
     assert "select" in complete.matches("sel")
     assert [complete("parcels_", 0), complete("parcels_", 1)] == ["parcels_latest", None]

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the queries are made of this module's own constants
 """A prompt for SQL: history, completion, statements over several lines."""
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["Completer", "history_file", "prompt", "with_history"]
 
 _HELP = """\
 End a question with a semicolon; it may take several lines. Tab completes names. Ctrl-C stops a query, Ctrl-D leaves.
-  .tables      what can be asked about
+  .tables      what can be asked about; DESCRIBE cells; lists the columns of one
   .functions   what this store adds to SQL
   .help        this
   .quit        leave"""
@@ -23,15 +24,19 @@ _TABLES = (
     "SELECT table_name AS name, string_agg(column_name, ', ' ORDER BY column_index) AS columns "
     "FROM duckdb_columns() WHERE NOT internal AND NOT starts_with(table_name, 'no_') GROUP BY 1 ORDER BY 1"
 )
+# DuckDB counts functions written in Python among its own.
+_ADDED = (
+    "function_type IN ('macro', 'table_macro') AND NOT internal OR function_name IN "
+    "('h3_children', 'h3_disk', 'h3_hectares', 'h3_parent', 'h3_parse')"
+)
 _FUNCTIONS = (
-    "SELECT DISTINCT function_name AS name, array_to_string(parameters, ', ') AS parameters FROM duckdb_functions() "
-    "WHERE NOT internal AND function_type IN ('macro', 'table_macro') OR function_name IN "
-    "('h3_parent', 'h3_children', 'h3_disk', 'h3_hectares', 'h3_parse') ORDER BY 1"
+    "SELECT DISTINCT function_name AS name, array_to_string(CASE function_type WHEN 'scalar' THEN parameter_types "
+    f"ELSE parameters END, ', ') AS parameters FROM duckdb_functions() WHERE {_ADDED} ORDER BY ALL"
 )
 _WORDS = (
     "SELECT table_name FROM duckdb_columns() WHERE NOT internal AND NOT starts_with(table_name, 'no_') "
     "UNION SELECT column_name FROM duckdb_columns() WHERE NOT internal "
-    "UNION SELECT function_name FROM duckdb_functions() WHERE NOT internal "
+    f"UNION SELECT function_name FROM duckdb_functions() WHERE {_ADDED} "
     "UNION SELECT upper(keyword_name) FROM duckdb_keywords() "
     "UNION SELECT unnest(['count', 'sum', 'avg', 'min', 'max', 'median', '.tables', '.functions', '.help', '.quit'])"
 )

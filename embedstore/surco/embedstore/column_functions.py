@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
-__all__ = ["Column", "ColumnFunction", "Macro", "register", "whole"]
+__all__ = ["Column", "ColumnFunction", "Macro", "register", "row_function", "whole"]
 
 # DuckDB evaluates annotations when it registers a function, and pyarrow's classes take no parameters then.
 Column = Any
@@ -52,6 +53,23 @@ def register(session: duckdb.DuckDBPyConnection, functions: Iterable[ColumnFunct
             type=PythonUDFType.ARROW,
             null_handling=FunctionNullHandling.SPECIAL,
         )
+
+
+def row_function(
+    name: str, call: Callable[..., Any], parameters: tuple[str, ...], returns: str
+) -> ColumnFunction:
+    """A function of SQL from one of single values, called once for each combination of arguments in a block."""
+
+    def columns(*arguments: Column) -> Column:
+        rows = list(zip(*(whole(argument).to_pylist() for argument in arguments), strict=True))
+        values = {row: call(*row) for row in dict.fromkeys(rows)}
+        kind = pa.list_(pa.float32()) if returns == "FLOAT[]" else pa.string()
+        return pa.array([values[row] for row in rows], kind)
+
+    # DuckDB counts a function's parameters by its signature.
+    named = [Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(len(parameters))]
+    columns.__signature__ = Signature(named)  # type: ignore[attr-defined]
+    return ColumnFunction(name, columns, parameters, returns)
 
 
 def whole(column: Column) -> Any:
