@@ -256,6 +256,11 @@ FORBIDDEN = [
     "SELECT * FROM query('SELECT * FROM read_text(''/etc/passwd'')')",
     "SELECT * FROM parquet_metadata('{file}')",
     "CREATE SECRET (TYPE s3, KEY_ID 'a')",
+    "SELECT * FROM nearest('p1', 3, filter := 'id IN (SELECT content FROM read_text(''/etc/passwd''))')",
+    "SELECT * FROM nearest('p1', 3, filter := 'id IN (SELECT * FROM secret_python_variable)')",
+    "SELECT * FROM nearest({{'like': '/etc/passwd'}}, 3)",
+    "SELECT * FROM change('../../..', '/etc')",
+    "SET dynamic_or_filter_threshold = 1000000",
 ]
 
 

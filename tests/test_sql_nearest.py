@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -272,6 +273,27 @@ def test_what_cannot_be_asked_is_said(session: duckdb.DuckDBPyConnection, call: 
         run_sql_on(session, f"SELECT * FROM {call}")
     assert "At:" not in str(refused.value)
     assert ".py" not in str(refused.value)
+
+
+def test_a_slow_filter_can_be_stopped(session: duckdb.DuckDBPyConnection) -> None:
+    """A filter that takes too long is interrupted as any query is, and the session goes on."""
+    endless = "n_pixels > (SELECT count(*) FROM range(100000000000) r WHERE random() < 0)"
+    with pytest.raises(QueryError, match=r"within 0\.2 s"):
+        run_sql_on(
+            session, "SELECT h3 FROM nearest(?, 3, filter := ?)", [int(CELLS[0]), endless], timeout_s=0.2
+        )
+    assert run_sql_on(session, f"SELECT h3 FROM nearest({CELLS[0]}, 3)").num_rows == 3
+
+
+def test_threads_search_side_by_side(session: duckdb.DuckDBPyConnection) -> None:
+    """Cursors of one session in several threads get the neighbours that one alone gets."""
+    query = (
+        f"SELECT h3, similarity FROM nearest({CELLS[0]}, 50, filter := 'n_pixels > 10', season := '2024-25')"
+    )
+    alone = run_sql_on(session, query)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: run_sql_on(session.cursor(), query), range(12)))
+    assert all(table.equals(alone) for table in found)
 
 
 @pytest.mark.parametrize(

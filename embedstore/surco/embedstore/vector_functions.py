@@ -14,6 +14,8 @@ from surco.embedstore.store import Store
 
 __all__ = ["vector_functions"]
 
+_CHANGE = ("VARCHAR", "VARCHAR", "VARCHAR", "INTEGER", "VARCHAR")
+
 
 def vector_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:
     """Functions on the vectors of a store at the version it has now."""
@@ -36,9 +38,6 @@ def vector_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:
             "FROM query(change_query(earlier, later, unit, res, model))"
         ),
     )
-
-
-_CHANGE = ("VARCHAR", "VARCHAR", "VARCHAR", "INTEGER", "VARCHAR")
 
 
 def _vector(store: Store, what: str | None, season: str | None, model: str | None) -> list[float] | None:
