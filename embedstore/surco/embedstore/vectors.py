@@ -151,7 +151,11 @@ def _table_vectors(source: Source) -> TableVectors:
         except OSError:
             return _loaded(source)
         drop_older(folder, f"vectors of {source.name}", _KEPT_VERSIONS)
-    return _mapped(folder)
+    try:
+        return _mapped(folder)
+    except FileNotFoundError:
+        # Another process has written two newer versions since, and removed this one's files.
+        return _loaded(source)
 
 
 def _mapped(folder: Path) -> TableVectors:
