@@ -7,17 +7,29 @@ import hashlib
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import h3
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_builders import MODEL, SEASON, cell_ids, cells_batch, small_store, unit_vectors
 
-from surco.embedstore import QueryError, Season, Store, connect, run_sql, run_sql_on
+from surco.embedstore import (
+    ColumnFunction,
+    Macro,
+    QueryError,
+    SearchError,
+    Season,
+    Store,
+    connect,
+    run_sql,
+    run_sql_on,
+)
 from surco.embedstore.cells import parents_of
 
 places = st.tuples(st.floats(-180, 180), st.floats(-89.9, 89.9))
@@ -352,6 +364,35 @@ def test_bad_sql_says_what_duckdb_says(session: duckdb.DuckDBPyConnection, query
     """A query that cannot run is a QueryError with DuckDB's message, never another exception."""
     with pytest.raises(QueryError, match=message):
         run_sql_on(session, query)
+
+
+def test_a_session_can_be_given_functions(store: Store) -> None:
+    """Functions over columns and macros on them are there beside our own; what they refuse is said as ours is."""
+
+    def halve(values: Any) -> Any:
+        if pc.min(values).as_py() < 0:
+            raise SearchError("numbers of 0 or more", f"{pc.min(values)}", "Leave out the others.")
+        return pc.divide(values, 2)
+
+    given = (ColumnFunction("halve", halve, ("INTEGER",), "INTEGER"), Macro("quarter(x) AS halve(halve(x))"))
+    with connect(store, functions=given) as own:
+        found = run_sql_on(own, "SELECT sum(quarter((n_pixels + 1)::INT - 1)) AS n FROM cells WHERE res = 10")
+        assert found.to_pylist() == [{"n": 40 * 25}]
+        with pytest.raises(QueryError, match=r"numbers of 0 or more; got -1\. Leave out the others\.$"):
+            run_sql_on(own, "SELECT halve((n_pixels + 1)::INT - 102) FROM cells")
+
+
+def test_a_mistake_in_a_function_is_not_disguised(store: Store) -> None:
+    """An exception that no room raises is shown as it came, with its stack."""
+
+    def broken(values: Any) -> Any:
+        return values.nosuch()
+
+    with (
+        connect(store, functions=[ColumnFunction("broken", broken, ("UBIGINT",), "UBIGINT")]) as own,
+        pytest.raises(duckdb.Error, match="AttributeError"),
+    ):
+        run_sql_on(own, "SELECT broken(h3) FROM cells")
 
 
 def test_a_query_can_be_stopped(session: duckdb.DuckDBPyConnection) -> None:
