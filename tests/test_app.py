@@ -107,6 +107,7 @@ def test_place_in_full(client: TestClient, valley: Valley) -> None:
     place = client.get("/api/place", params={**PARCELS, "id": "P005"}).json()
     assert sum(place["probabilities"]) == pytest.approx(1, abs=0.01)
     assert place["said"] == valley.crops[5] and place["comuna"] == 7301
+    assert place["address"] == ["Curicó", "Curicó", "Maule"]
     assert len(place["ndvi"]) == len(place["months"]) == 12 and place["ndvi"][2] is None
     assert set(place["quality"]) == {"n_pixels", "valid_fraction", "n_optical", "n_radar"}
     assert shapely.contains_xy(valley.outlines[5], place["lon"], place["lat"])

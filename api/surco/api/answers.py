@@ -15,7 +15,7 @@ from surco.api.kept import Kept
 from surco.api.maps import Places, Predicted, adapter_model, predict, read_places, vectors
 from surco.api.refusals import TooLargeError, UnknownError
 from surco.api.settings import Settings
-from surco.embedstore import Season, Store, TableInfo, nearest
+from surco.embedstore import Season, Store, TableInfo, comunas, nearest
 from surco.viewer import class_styles, principal_colours
 
 __all__ = ["Answers", "Question", "Unit"]
@@ -159,7 +159,8 @@ class Answers:
             "lon": lon,
             "lat": lat,
             "area_ha": float(places.area_ha[row]),
-            "comuna": facts.pop("comuna"),
+            "comuna": facts["comuna"],
+            "address": _address(facts.pop("comuna")),
             "said": said,
             "probabilities": _chances(predicted, row),
             "months": [first.strftime("%Y-%m") for first, _ in season.months()],
@@ -327,6 +328,12 @@ def _chances(predicted: Predicted | None, row: int) -> list[float] | None:
     if predicted is None or predicted.class_index[row] < 0:
         return None
     return [round(v, 4) for v in predicted.probabilities[row].tolist()]
+
+
+def _address(comuna: int | None) -> list[str]:
+    """Names of the comuna, its province and its region; nothing where it is not known."""
+    row = next((r for r in comunas().to_pylist() if r["cut"] == comuna), None)
+    return [row[key] for key in ("comuna", "provincia", "region")] if row else []
 
 
 def _alike(places: Places, predicted: Predicted | None, name: str, similarity: float) -> dict[str, Any]:

@@ -63,7 +63,7 @@ function season(place) {
 
 function quality(place) {
   const { n_pixels: pixels, valid_fraction: valid, n_optical: optical, n_radar: radar } = place.quality;
-  const all = [["pixels", pixels, number], ["valid", valid, percent], ["optical", optical, number], ["radar", radar, number], ["comuna", place.comuna, String]];
+  const all = [["pixels", pixels, number], ["valid", valid, percent], ["optical", optical, number], ["radar", radar, number], ["comuna", place.address.length ? place.address : null, (names) => names.join(", ")]];
   const rows = all.filter(([, value]) => value !== null).map(([key, value, write]) => [key, write(value)]);
   const facts = make("dl", { class: "facts" });
   for (const [key, value] of rows) facts.append(make("dt", {}, say(key)), make("dd", {}, value));
