@@ -10,6 +10,7 @@ import click
 
 from surco.api.errors import ApiError
 from surco.api.progress import progress_bar
+from surco.api.remote_commands import pull_store, push_store
 from surco.embedstore import Collected, Damage, collect_garbage, rollback, verify, versions
 
 __all__ = ["store"]
@@ -77,6 +78,10 @@ def gc(path: Path, keep: int | None, older_than: float | None, staging: bool, de
     age = None if older_than is None else timedelta(days=older_than)
     done = collect_garbage(path, keep=keep, older_than=age, staging=staging, delete=delete)
     click.echo(_collected(done))
+
+
+store.add_command(push_store)
+store.add_command(pull_store)
 
 
 def _damage(damage: Damage) -> str:

@@ -19,6 +19,8 @@ from surco.embedstore.history import VersionInfo, rollback, versions
 from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_labels
 from surco.embedstore.matching import Conflict, Examples, match_labels
 from surco.embedstore.places import comuna_at, comuna_of, comunas
+from surco.embedstore.pulling import pull
+from surco.embedstore.pushing import Transfer, push
 from surco.embedstore.quantise import QUANTISATION, dequantize, quantize
 from surco.embedstore.schema import (
     EmbeddingBatch,
@@ -66,6 +68,7 @@ __all__ = [
     "Table",
     "TableInfo",
     "Transaction",
+    "Transfer",
     "VectorError",
     "Verification",
     "VersionInfo",
@@ -83,6 +86,8 @@ __all__ = [
     "match_labels",
     "nearest",
     "parcels_schema",
+    "pull",
+    "push",
     "quantize",
     "read_labels",
     "rollback",

@@ -1,0 +1,252 @@
+"""Files below an address in an object store (S3, or what speaks its protocol), or in a folder of another disk.
+
+Credentials, region and endpoint come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+`AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …), never from an address, and no error repeats them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from surco.embedstore.errors import StoreError
+from surco.embedstore.geoparquet import sync
+from surco.embedstore.manifest import FileEntry
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+__all__ = ["Remote"]
+
+_PART = 8 << 20
+"""Bytes of one request: little enough for a slow line to send within `_TIMEOUT`."""
+
+_TIMEOUT = timedelta(minutes=2)
+_CONNECT_TIMEOUT = timedelta(seconds=10)
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_FORBIDDEN = ("PermissionDeniedError", "UnauthenticatedError", "PermissionError")
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+
+
+class Remote:
+    """What lies below an address, each file by its name relative to it.
+
+    Server errors, lost connections and time-outs are tried again with growing pauses.
+
+    Args:
+        url: `s3://BUCKET/PATH`, or `file:///FOLDER`.
+        make: make the folder of a file address where it is not there; buckets are never made.
+        retries: how often a request is tried again.
+
+    Raises:
+        StoreError: another kind of address, one that carries credentials, or obstore is not installed.
+    """
+
+    def __init__(self, url: str, *, make: bool = False, retries: int = 6) -> None:
+        scheme, place, path = _parsed(url)
+        self.url = f"{scheme}://{place}/{path}".rstrip("/")
+        self._bucket = place
+        self._store = _folder(path, make) if scheme == "file" else _bucket(place, path, retries)
+
+    def sizes(self, folder: str | None = None) -> dict[str, int]:
+        """Bytes of each file by name, of all or of those in `folder`."""
+        import obstore
+
+        with self._naming("read", folder or ""):
+            listed = obstore.list(self._store, folder, chunk_size=1000)
+            return {str(each["path"]): int(each["size"]) for page in listed for each in page}
+
+    def read(self, name: str, limit: int = 1 << 28) -> bytes | None:
+        """A whole small file, None where there is none; raises StoreError where it is longer than `limit` bytes."""
+        import obstore
+
+        with self._naming("read", name):
+            try:
+                answer = obstore.get(self._store, name)
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+                return None
+            if answer.meta["size"] <= limit:
+                return bytes(answer.bytes())
+        raise StoreError(
+            f"{self.url}/{name} of at most {limit} bytes",
+            f"{answer.meta['size']} bytes",
+            "surco did not write this store; do not use it.",
+        )
+
+    def fetch(self, entry: FileEntry, target: Path) -> None:
+        """Write a file to `target`, compare its size and SHA-256, and force it to disk.
+
+        Raises:
+            StoreError: it is not there, or not what the entry says.
+        """
+        import obstore
+
+        digest = hashlib.sha256()
+        with target.open("wb") as out:
+            for start in range(0, entry.bytes, _PART):
+                length = min(_PART, entry.bytes - start)
+                with self._naming("read", entry.path):
+                    part = memoryview(obstore.get_range(self._store, entry.path, start=start, length=length))
+                digest.update(part)
+                out.write(part)
+        if target.stat().st_size != entry.bytes or digest.hexdigest() != entry.sha256:
+            raise self.damaged(entry, "other content")
+        sync(target)
+
+    def send(self, name: str, content: Path | bytes) -> None:
+        """Upload a file; it appears as a whole or not at all, in place of one that is there."""
+        import obstore
+
+        with self._naming("write", name):
+            obstore.put(self._store, name, content, chunk_size=_PART, max_concurrency=4)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Upload a file where there is none of that name (`If-None-Match: *`); False where there is one.
+
+        False may also mean that an earlier try of the same request got through and its answer was lost.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        with self._naming("write", name):
+            try:
+                obstore.put(self._store, name, content, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def damaged(self, entry: FileEntry, came: str) -> StoreError:
+        """The error that names a file which is not what a manifest says."""
+        return StoreError(
+            f"{self.url}/{entry.path} of {entry.bytes} bytes with SHA-256 {entry.sha256}",
+            came,
+            "Delete the object and push again from a store that has the file whole.",
+        )
+
+    @contextmanager
+    def _naming(self, what: str, name: str) -> Iterator[None]:
+        """Errors of the object store in our words; its own carry addresses, headers and key ids."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, FileNotFoundError, PermissionError) as error:
+            found = self._refusal(error, what, f"{self.url}/{name}".rstrip("/"))
+        else:
+            return
+        raise found from None
+
+    def _refusal(self, error: Exception, what: str, address: str) -> StoreError:
+        text, code = str(error), _code(error)
+        status = _STATUS.search(text)
+        answer = " ".join(filter(None, [status and status[1], code]))
+        if code == "NoSuchBucket":
+            return StoreError(
+                f"a bucket named {self._bucket}",
+                "none of that name (NoSuchBucket)",
+                "Correct the address, or make the bucket; AWS_ENDPOINT_URL says at whose service.",
+            )
+        if "169.254." in text or "credential" in text.lower():
+            return StoreError(
+                f"credentials to {what} {address}",
+                "none in the environment that can be used",
+                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket AWS_SKIP_SIGNATURE=true.",
+            )
+        if type(error).__name__ in _FORBIDDEN or (status and status[1] in ("401", "403")):
+            return StoreError(
+                f"the right to {what} {address}",
+                f"a refusal ({answer or 'permission denied'})",
+                "Check the credentials in the environment, AWS_REGION, and the bucket's policy.",
+            )
+        if isinstance(error, FileNotFoundError):
+            return StoreError(f"{address}", "no such file", "Push again from a store that has it.")
+        return StoreError(
+            f"an answer from the object store to {what} {address}",
+            f"status {answer}" if answer else "no connection, or none that lasted, after several tries",
+            "Check AWS_ENDPOINT_URL and the network and repeat: what has arrived is not sent again.",
+        )
+
+
+def _parsed(url: str) -> tuple[str, str, str]:
+    """Scheme, bucket (of a folder nothing) and path. The error does not repeat the address: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    path = parts.path.strip("/")
+    plain = not (parts.query or parts.fragment or re.search(r"[@:\\%\s]", parts.netloc))
+    whole = all(part not in ("", ".", "..") for part in path.split("/")) or not path
+    if plain and whole and parts.scheme == "s3" and parts.netloc:
+        return "s3", parts.netloc, path
+    if plain and whole and parts.scheme == "file" and not parts.netloc and path:
+        return "file", "", path
+    raise StoreError(
+        "an address s3://BUCKET/PATH, or file:///FOLDER",
+        f"one of scheme {parts.scheme!r}"
+        + (
+            " with credentials, a query or a path that cannot be used"
+            if parts.scheme in ("s3", "file")
+            else ""
+        ),
+        "Give bucket and path only; credentials and endpoint are taken from the environment (AWS_…).",
+    )
+
+
+def _folder(path: str, make: bool) -> ObjectStore:
+    with _opening(f"a folder /{path}", "none that can be opened", "Correct the address."):
+        from obstore.store import LocalStore
+
+        return LocalStore(f"/{unquote(path)}", mkdir=make)
+
+
+def _bucket(name: str, path: str, retries: int) -> ObjectStore:
+    endpoint = next((os.environ[each] for each in _ENDPOINTS if os.environ.get(each)), "")
+    with _opening(
+        f"settings for s3://{name} that can be used",
+        "an AWS_… variable that cannot be",
+        "Check AWS_ENDPOINT_URL, AWS_REGION and the like; their values are not shown here.",
+    ):
+        from obstore.store import S3Store
+
+        return S3Store(
+            name,
+            prefix=path or None,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "timeout": _TIMEOUT,
+                "connect_timeout": _CONNECT_TIMEOUT,
+            },
+            retry_config={"max_retries": retries, "retry_timeout": timedelta(minutes=3)},
+        )
+
+
+@contextmanager
+def _opening(expected: str, came: str, remedy: str) -> Iterator[None]:
+    try:
+        from obstore.exceptions import BaseError
+    except ImportError:
+        raise StoreError(
+            "the package obstore, for stores in an object store",
+            "none installed",
+            "Install it: pip install 'surco[cloud]'.",
+        ) from None
+    try:
+        yield
+    except (BaseError, OSError, ValueError):
+        raise StoreError(expected, came, remedy) from None
+
+
+def _code(error: Exception) -> str:
+    """S3's word for what is wrong, where the answer had one."""
+    match = _CODE.search(str(error))
+    return match[1] if match else ""

@@ -1,0 +1,153 @@
+"""The versions of a store in an object store: reading one, and making the next visible by one conditional put."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from surco.embedstore.catalogue import ENTRY, write_entry
+from surco.embedstore.errors import StoreConflictError, StoreError
+from surco.embedstore.manifest import FileEntry, Manifest
+from surco.embedstore.remote_files import Remote
+from surco.embedstore.versions import read_start_month
+
+__all__ = [
+    "Progress",
+    "content_of",
+    "lead_to",
+    "publish_at",
+    "read_remote_version",
+    "remote_numbers",
+    "remote_start_month",
+    "transferred",
+]
+
+Progress = Callable[[int, int, str], None]
+"""Told how many of how many bytes are done, and which file came last."""
+
+_MANIFEST = re.compile(r"manifests/([1-9]\d{0,17})\.json")
+_WORKERS = 8
+_TRIES = 4
+
+
+def remote_start_month(remote: Remote) -> int | None:
+    """First month of the seasons of the store at an address, None where nothing is.
+
+    Raises:
+        StoreError: what is there is no store, or one of a newer format.
+    """
+    content = remote.read("store.json", limit=1 << 16)
+    if content is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "store.json").write_bytes(content)
+        try:
+            return read_start_month(Path(folder))
+        except StoreError as error:
+            raise _elsewhere(error, folder, remote.url) from None
+
+
+def remote_numbers(remote: Remote) -> list[int]:
+    """Numbers of the versions at an address, oldest first."""
+    names = (_MANIFEST.fullmatch(name) for name in remote.sizes("manifests"))
+    return sorted(int(match[1]) for match in names if match)
+
+
+def read_remote_version(remote: Remote, number: int) -> Manifest:
+    """One version; raises StoreError where it cannot be read, is of a newer format, or names files out of place."""
+    name = f"manifests/{number}.json"
+    content = remote.read(name)
+    if content is None:
+        raise StoreError(f"{remote.url}/{name}", "no such version", "Leave the version out for the latest.")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / f"{number}.json").write_bytes(content)
+        try:
+            return Manifest.read(Path(folder) / f"{number}.json")
+        except StoreError as error:
+            raise _elsewhere(error, folder, f"{remote.url}/manifests") from None
+
+
+def content_of(manifest: Manifest) -> frozenset[tuple[str, str]]:
+    """What a version holds, whatever its number: path and SHA-256 of each file but the catalogue's.
+
+    Writers give every file a name of its own, so that two stores have the same only where one was copied.
+    """
+    catalogue = manifest.catalogue.files if manifest.catalogue else ()
+    return frozenset((file.path, file.sha256) for file in manifest.files if file not in catalogue)
+
+
+def publish_at(remote: Remote, manifest: Manifest) -> None:
+    """Put a manifest under its number, if there is none: this takes place as a whole or not at all.
+
+    Raises:
+        StoreConflictError: another writer took the number.
+    """
+    name, content = f"manifests/{manifest.version}.json", manifest.to_json().encode()
+    for _ in range(_TRIES):
+        if _put(remote, name, content):
+            return
+        there = remote.read(name)
+        if there == content:  # an earlier try took place, and its answer was lost
+            return
+        if there is not None:
+            break
+        # S3 refuses one of two puts that overlap (409) even where the other one fails later.
+    raise StoreConflictError(
+        f"to write version {manifest.version} of {remote.url}",
+        "a version of that number, which another writer finished meanwhile",
+        "Nothing was changed. Pull that version into another folder, repeat your write there, and push.",
+    )
+
+
+def lead_to(remote: Remote, manifest: Manifest) -> None:
+    """Let `catalog.json` lead to a version, if it is still the latest and does not yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / ENTRY
+        write_entry(draft, manifest)
+        content = draft.read_bytes()
+    if remote_numbers(remote)[-1] == manifest.version and remote.read(ENTRY) != content:
+        remote.send(ENTRY, content)
+
+
+def transferred(
+    files: Sequence[FileEntry], move: Callable[[FileEntry], bool], progress: Progress | None
+) -> tuple[int, int]:
+    """Move files, several at once, and return how many were moved, and their bytes.
+
+    Args:
+        files: each once.
+        move: moves one; False where there was nothing to do.
+        progress: told after each.
+    """
+    total, done, moved = sum(file.bytes for file in files), 0, []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        running = {pool.submit(move, file): file for file in files}
+        try:
+            for ended in as_completed(running):
+                file = running[ended]
+                moved += [file.bytes] if ended.result() else []
+                done += file.bytes
+                if progress is not None:
+                    progress(done, total, file.path)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return len(moved), sum(moved)
+
+
+def _put(remote: Remote, name: str, content: bytes) -> bool:
+    try:
+        return remote.create(name, content)
+    except StoreError:
+        if remote.read(name) == content:  # it took place, and the connection broke
+            return True
+        raise
+
+
+def _elsewhere(error: StoreError, folder: str, url: str) -> StoreError:
+    """An error about a file that was fetched, with the address where it lies."""
+    parts = (part.replace(folder, url) for part in (error.expected, error.came, error.remedy))
+    return type(error)(*parts)
