@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from surco.embedstore.catalogue import catalogue_files
 from surco.embedstore.disk import writing_to
@@ -29,7 +29,6 @@ from surco.embedstore.versions import latest_manifest, publish
 
 __all__ = ["pull"]
 
-_FOLDERS = ("cells", "parcels", "models", "adapters", "stac")
 _STAGING = "pull"
 
 
@@ -67,7 +66,6 @@ def pull(
     whole = read_remote_version(remote, number)
     partial = bool(seasons or models)
     chosen = _chosen(whole, remote, seasons, models) if partial else whole
-    _check_places(remote, chosen)
     store = Store.open_or_create(path, month)
     root = store.path
     with writing_to(root), maintenance(root):
@@ -119,6 +117,12 @@ def _chosen(whole: Manifest, remote: Remote, seasons: Sequence[str], models: Seq
         for p in whole.partitions
         if (not seasons or p.season.name in seasons) and (not models or p.model_id in models)
     )
+    if seasons and not partitions:
+        raise StoreError(
+            f"a table of {list(seasons)} in {remote.url}",
+            f"none of {list(models)}",
+            "Name a season that the model has.",
+        )
     named = set(models) or {p.model_id for p in partitions}
     cards = {name: bundle for name, bundle in whole.models.items() if name in named}
     return replace(whole, partitions=partitions, models=cards, catalogue=None)
@@ -131,19 +135,6 @@ def _next(held: Manifest, chosen: Manifest) -> Manifest:
 def _beside(held: Manifest, chosen: Manifest) -> Manifest:
     partitions = {p.key: p for p in chosen.partitions}
     return replace(held.replaced(partitions, chosen.models, chosen.adapters), catalogue=None)
-
-
-def _check_places(remote: Remote, manifest: Manifest) -> None:
-    """A manifest from elsewhere must not name the store's own files, or sizes and sums that are none."""
-    for file in manifest.files:
-        parts = PurePosixPath(file.path).parts
-        sound = isinstance(file.bytes, int) and file.bytes >= 0 and isinstance(file.sha256, str)
-        if parts[0] not in _FOLDERS or len(parts) < 3 or any(p.startswith(".") for p in parts) or not sound:
-            raise StoreError(
-                f"files below {', '.join(_FOLDERS)} with size and SHA-256 in the manifest at {remote.url}",
-                repr(file.path),
-                "surco did not write this store; do not use it.",
-            )
 
 
 def _check_nothing_lost(

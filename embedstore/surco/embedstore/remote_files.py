@@ -1,8 +1,4 @@
-"""Files below an address in an object store (S3, or what speaks its protocol), or in a folder of another disk.
-
-Credentials, region and endpoint come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-`AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …), never from an address, and no error repeats them.
-"""
+"""Files below an address in an object store, or in a folder of another disk, and what it refuses, in our words."""
 
 from __future__ import annotations
 
@@ -11,29 +7,24 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from surco.embedstore.errors import StoreError
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.manifest import FileEntry
-
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+from surco.embedstore.remote_address import Address, opened
 
 __all__ = ["Remote"]
 
 _PART = 8 << 20
-"""Bytes of one request: little enough for a slow line to send within `_TIMEOUT`."""
+"""Bytes of one request: little enough for a slow line to send before it times out."""
 
-_TIMEOUT = timedelta(minutes=2)
-_CONNECT_TIMEOUT = timedelta(seconds=10)
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _FORBIDDEN = ("PermissionDeniedError", "UnauthenticatedError", "PermissionError")
+_ROLE = ("169.254.", "/latest/api/token", "/latest/meta-data", "WebIdentity")
+"""Where credentials are looked for when the environment has none."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_SYSTEM = re.compile(r"\(os error (\d+)\)")
 
 
 class Remote:
@@ -51,10 +42,9 @@ class Remote:
     """
 
     def __init__(self, url: str, *, make: bool = False, retries: int = 6) -> None:
-        scheme, place, path = _parsed(url)
-        self.url = f"{scheme}://{place}/{path}".rstrip("/")
-        self._bucket = place
-        self._store = _folder(path, make) if scheme == "file" else _bucket(place, path, retries)
+        self._address = Address.parse(url)
+        self._store = opened(self._address, make=make, retries=retries)
+        self.url = str(self._address)
 
     def sizes(self, folder: str | None = None) -> dict[str, int]:
         """Bytes of each file by name, of all or of those in `folder`."""
@@ -152,11 +142,11 @@ class Remote:
         answer = " ".join(filter(None, [status and status[1], code]))
         if code == "NoSuchBucket":
             return StoreError(
-                f"a bucket named {self._bucket}",
+                f"a bucket named {self._address.bucket}",
                 "none of that name (NoSuchBucket)",
                 "Correct the address, or make the bucket; AWS_ENDPOINT_URL says at whose service.",
             )
-        if "169.254." in text or "credential" in text.lower():
+        if any(sign in text for sign in _ROLE):
             return StoreError(
                 f"credentials to {what} {address}",
                 "none in the environment that can be used",
@@ -170,80 +160,15 @@ class Remote:
             )
         if isinstance(error, FileNotFoundError):
             return StoreError(f"{address}", "no such file", "Push again from a store that has it.")
+        if self._address.scheme == "file":
+            system = _SYSTEM.search(text)
+            reason = os.strerror(int(system[1])) if system else "an error of the disk"
+            return StoreError(f"to {what} {address}", reason, "Check the disk and repeat.")
         return StoreError(
             f"an answer from the object store to {what} {address}",
             f"status {answer}" if answer else "no connection, or none that lasted, after several tries",
-            "Check AWS_ENDPOINT_URL and the network and repeat: what has arrived is not sent again.",
+            "Check AWS_ENDPOINT_URL, AWS_REGION and the network and repeat: what has arrived is not sent again.",
         )
-
-
-def _parsed(url: str) -> tuple[str, str, str]:
-    """Scheme, bucket (of a folder nothing) and path. The error does not repeat the address: it may hold a password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    path = parts.path.strip("/")
-    plain = not (parts.query or parts.fragment or re.search(r"[@:\\%\s]", parts.netloc))
-    whole = all(part not in ("", ".", "..") for part in path.split("/")) or not path
-    if plain and whole and parts.scheme == "s3" and parts.netloc:
-        return "s3", parts.netloc, path
-    if plain and whole and parts.scheme == "file" and not parts.netloc and path:
-        return "file", "", path
-    raise StoreError(
-        "an address s3://BUCKET/PATH, or file:///FOLDER",
-        f"one of scheme {parts.scheme!r}"
-        + (
-            " with credentials, a query or a path that cannot be used"
-            if parts.scheme in ("s3", "file")
-            else ""
-        ),
-        "Give bucket and path only; credentials and endpoint are taken from the environment (AWS_…).",
-    )
-
-
-def _folder(path: str, make: bool) -> ObjectStore:
-    with _opening(f"a folder /{path}", "none that can be opened", "Correct the address."):
-        from obstore.store import LocalStore
-
-        return LocalStore(f"/{unquote(path)}", mkdir=make)
-
-
-def _bucket(name: str, path: str, retries: int) -> ObjectStore:
-    endpoint = next((os.environ[each] for each in _ENDPOINTS if os.environ.get(each)), "")
-    with _opening(
-        f"settings for s3://{name} that can be used",
-        "an AWS_… variable that cannot be",
-        "Check AWS_ENDPOINT_URL, AWS_REGION and the like; their values are not shown here.",
-    ):
-        from obstore.store import S3Store
-
-        return S3Store(
-            name,
-            prefix=path or None,
-            client_options={
-                "allow_http": endpoint.startswith("http://"),
-                "timeout": _TIMEOUT,
-                "connect_timeout": _CONNECT_TIMEOUT,
-            },
-            retry_config={"max_retries": retries, "retry_timeout": timedelta(minutes=3)},
-        )
-
-
-@contextmanager
-def _opening(expected: str, came: str, remedy: str) -> Iterator[None]:
-    try:
-        from obstore.exceptions import BaseError
-    except ImportError:
-        raise StoreError(
-            "the package obstore, for stores in an object store",
-            "none installed",
-            "Install it: pip install 'surco[cloud]'.",
-        ) from None
-    try:
-        yield
-    except (BaseError, OSError, ValueError):
-        raise StoreError(expected, came, remedy) from None
 
 
 def _code(error: Exception) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from surco.embedstore.catalogue import ENTRY, write_entry
-from surco.embedstore.errors import StoreConflictError, StoreError
+from surco.embedstore.errors import EmbedstoreError, StoreConflictError, StoreError
 from surco.embedstore.manifest import FileEntry, Manifest
+from surco.embedstore.names import check_name
 from surco.embedstore.remote_files import Remote
 from surco.embedstore.versions import read_start_month
 
@@ -29,6 +30,8 @@ Progress = Callable[[int, int, str], None]
 """Told how many of how many bytes are done, and which file came last."""
 
 _MANIFEST = re.compile(r"manifests/([1-9]\d{0,17})\.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FOLDERS = ("cells", "parcels", "models", "adapters", "stac")
 _WORKERS = 8
 _TRIES = 4
 
@@ -46,7 +49,7 @@ def remote_start_month(remote: Remote) -> int | None:
         (Path(folder) / "store.json").write_bytes(content)
         try:
             return read_start_month(Path(folder))
-        except StoreError as error:
+        except EmbedstoreError as error:
             raise _elsewhere(error, folder, remote.url) from None
 
 
@@ -65,9 +68,16 @@ def read_remote_version(remote: Remote, number: int) -> Manifest:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / f"{number}.json").write_bytes(content)
         try:
-            return Manifest.read(Path(folder) / f"{number}.json")
-        except StoreError as error:
+            manifest = Manifest.read(Path(folder) / f"{number}.json")
+        except EmbedstoreError as error:
             raise _elsewhere(error, folder, f"{remote.url}/manifests") from None
+    for wrong in _misplaced(manifest):
+        raise StoreError(
+            f"a manifest of tables, models and adapters in their folders at {remote.url}/{name}",
+            repr(wrong)[:200],
+            "surco did not write this store; do not use it.",
+        )
+    return manifest
 
 
 def content_of(manifest: Manifest) -> frozenset[tuple[str, str]]:
@@ -138,6 +148,26 @@ def transferred(
     return len(moved), sum(moved)
 
 
+def _misplaced(manifest: Manifest) -> Iterator[object]:
+    """What a manifest from elsewhere must not have: the store's own files, folders of others, values of other kinds."""
+    yield from (p.table for p in manifest.partitions if p.table not in ("cells", "parcels"))
+    yield from (p.resolution for p in manifest.partitions if not isinstance(p.resolution, int | None))
+    bundles = [*manifest.models.values(), *manifest.adapters.values(), *filter(None, [manifest.catalogue])]
+    for bundle in bundles:
+        yield from (f.path for f in bundle.files if PurePosixPath(f.path).parent.as_posix() != bundle.folder)
+    for name in (*manifest.models, *manifest.adapters):
+        check_name(name, "name of a model or adapter")
+    yield from (file for file in manifest.files if not _is_sound(file))
+
+
+def _is_sound(file: FileEntry) -> bool:
+    parts = PurePosixPath(file.path).parts
+    in_place = len(parts) >= 3 and parts[0] in _FOLDERS and not any(part.startswith(".") for part in parts)
+    whole = isinstance(file.bytes, int) and file.bytes >= 0 and isinstance(file.sha256, str)
+    counted = isinstance(file.rows, int | None) and isinstance(file.blocks, str | None)
+    return in_place and whole and counted and _SHA256.fullmatch(file.sha256) is not None
+
+
 def _put(remote: Remote, name: str, content: bytes) -> bool:
     try:
         return remote.create(name, content)
@@ -147,7 +177,7 @@ def _put(remote: Remote, name: str, content: bytes) -> bool:
         raise
 
 
-def _elsewhere(error: StoreError, folder: str, url: str) -> StoreError:
+def _elsewhere(error: EmbedstoreError, folder: str, url: str) -> EmbedstoreError:
     """An error about a file that was fetched, with the address where it lies."""
     parts = (part.replace(folder, url) for part in (error.expected, error.came, error.remedy))
     return type(error)(*parts)
