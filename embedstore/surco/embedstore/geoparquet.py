@@ -32,7 +32,16 @@ __all__ = [
 ]
 
 _ROW_GROUP = 16_384
-_DICTIONARY = ["crop:name", "comuna", "n_optical", "n_radar"]
+# Parquet keeps int8 as 32-bit integers: a dictionary of at most 255 of them is a quarter shorter, and faster to read.
+_DICTIONARY = {
+    "crop:name": "crop:name",
+    "comuna": "comuna",
+    "n_optical": "n_optical",
+    "n_radar": "n_radar",
+    "embedding": "embedding.list.element",
+    "spread": "spread.list.element",
+}
+"""Columns that are kept as a dictionary, with the path of their values."""
 _POLYGONS = ("Polygon", "MultiPolygon")
 _VECOREL = (
     "https://vecorel.org/specification/v0.1.0/schema.yaml",
@@ -131,7 +140,7 @@ def write_parquet(
         path,
         stored,
         compression="zstd",
-        use_dictionary=[name for name in _DICTIONARY if name in schema.names],  # type: ignore[arg-type]
+        use_dictionary=[p for name, p in _DICTIONARY.items() if name in schema.names],  # type: ignore[arg-type]
         write_page_index=True,
         write_page_checksum=True,
     ) as writer:
