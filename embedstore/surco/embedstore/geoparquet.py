@@ -38,6 +38,9 @@ _DICTIONARY = {
     "comuna": "comuna",
     "n_optical": "n_optical",
     "n_radar": "n_radar",
+    "n_pixels": "n_pixels",
+    "valid_fraction": "valid_fraction",
+    "ndvi": "ndvi.list.element",
     "embedding": "embedding.list.element",
     "spread": "spread.list.element",
 }
