@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class S3Server:
         self.after: Callable[[Request], Answer | None] = lambda _: None
         self._app: Any = DomainDispatcherApplication(create_backend_app)
         self._one = threading.Lock()
+        self._under_way: set[int] = set()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -61,6 +63,12 @@ class S3Server:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def wait_until_idle(self) -> None:
+        """Let requests that a killed client left in the pipe come to their end."""
+        time.sleep(0.1)
+        while self._under_way:
+            time.sleep(0.02)
 
     def reset(self) -> None:
         """Forget requests and what was to fail."""
@@ -83,13 +91,20 @@ class S3Server:
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("HTTP_X_PAST_HOOKS"):
             return list(self._app(environ, start))
+        if not self.conditions:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+        self._under_way.add(threading.get_ident())
+        try:
+            return self._in_turn(environ, start)
+        finally:
+            self._under_way.discard(threading.get_ident())
+
+    def _in_turn(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(
             environ["REQUEST_METHOD"],
             unquote(environ["PATH_INFO"]).lstrip("/"),
             environ.get("HTTP_IF_NONE_MATCH") == "*",
         )
-        if not self.conditions:
-            environ.pop("HTTP_IF_NONE_MATCH", None)
         with self._one:
             self.seen.append(request)
             answer = self.before(request)
