@@ -73,6 +73,7 @@ def gpio_check(file: Path, home: Path) -> str:
     said = done.stdout + done.stderr
     if "extension" in said and "not found" in said:
         pytest.skip("gpio's DuckDB needs a spatial extension of another version, from the web")
+    assert done.returncode == 0, said
     return said
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -14,6 +11,7 @@ import duckdb_extension_spatial
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from checkers import checker, gpio_check
 from store_builders import cell_ids, small_store, squares, unit_vectors
 
 from surco.embedstore import Store
@@ -89,44 +87,10 @@ def test_gdal_reads_them(store: Store) -> None:
     assert (polygons["features"], polygons["geometry_type"]) == (40, "Polygon")
 
 
-def checker(name: str) -> str:
-    """A command of another project: in folder SURCO_CHECKERS (its pins differ from ours), beside us, or on PATH."""
-    places = [
-        os.environ.get("SURCO_CHECKERS", ""),
-        str(Path(sys.executable).parent),
-        os.environ.get("PATH", ""),
-    ]
-    found = shutil.which(name, path=os.pathsep.join(place for place in places if place))
-    if found is None:
-        pytest.skip(f"`{name}` is not installed; SURCO_CHECKERS may name the folder where it is")
-    return found
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home where DuckDB finds its spatial extension without network, for `gpio`."""
-    wheel = Path(duckdb_extension_spatial.__path__[0]) / "extensions" / f"v{duckdb.__version__}"
-    folder = tmp_path / ".duckdb" / "extensions" / wheel.name / "linux_amd64"
-    folder.mkdir(parents=True)
-    (folder / "spatial.duckdb_extension").symlink_to(wheel / "spatial.duckdb_extension")
-    return tmp_path
-
-
-def test_gpio_finds_valid_geoparquet(store: Store, home: Path) -> None:
+def test_gpio_finds_valid_geoparquet(store: Store, tmp_path: Path) -> None:
     """`gpio check` of geoparquet-io: every check of the GeoParquet 1.1 specification passes for both tables."""
-    gpio = checker("gpio")
-    for file in files(store):
-        done = subprocess.run(
-            [gpio, "check", "spec", str(file)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "HOME": str(home), "NO_COLOR": "1"},
-            check=False,
-        )
-        if "extension" in done.stdout + done.stderr and "not found" in done.stdout + done.stderr:
-            pytest.skip("gpio's DuckDB needs a spatial extension of another version, from the web")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "0 warnings, 0 failed" in done.stdout
+    for number, file in enumerate(files(store)):
+        assert "0 warnings, 0 failed" in gpio_check(file, tmp_path / f"home-{number}")
 
 
 def test_vec_finds_valid_vecorel(store: Store) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from test_pretrain import TINY, two_classes
 
-from surco.encoder import BandMeanEncoder, Encoder
+from surco.encoder import BandMeanEncoder, Encoder, ModelError
 from surco.encoder.channels import WEATHER
 from surco.encoder.model import SeriesEncoder
 from surco.encoder.pretrain import train
@@ -139,3 +140,15 @@ def test_vectors_are_components_of_both_heads(taught: float, learned: float) -> 
     again.load_state_dict(model.state_dict())
     assemble(again, sets, taught=taught, learned=learned, power=0.6, level=1.0, seed=0)
     assert torch.equal(again.assemble.weight, model.assemble.weight)
+
+
+def test_nobody_is_asked_in_vain(tmp_path: Path) -> None:
+    """A damaged state is refused before the teacher is asked, and lessons of weight 0 ask nobody."""
+    teacher = Listening()
+    (tmp_path / "state").write_bytes(b"rubbish")
+    with pytest.raises(ModelError, match="cannot be read"):
+        train(CONFIG, [two_classes()], teacher=teacher, state=tmp_path / "state")
+    train(replace(CONFIG, lesson=0.0, steps=1), [two_classes()], teacher=teacher)
+    assert teacher.asked == []
+    train(replace(CONFIG, steps=1), [two_classes()], teacher=teacher)
+    assert teacher.asked != []

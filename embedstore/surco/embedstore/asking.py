@@ -15,7 +15,7 @@ from surco.embedstore.errors import SearchError
 from surco.embedstore.tables import TableInfo
 from surco.embedstore.vectors import KEYS, Floats, TableVectors
 
-__all__ = ["Contrast", "Item", "Wanted", "direction_of"]
+__all__ = ["Contrast", "Item", "Wanted", "contrasted", "direction_of"]
 
 Item = int | str | npt.ArrayLike
 """An H3 cell (number, or text in hexadecimal), a parcel's id, or a vector (D,) of the table's model."""
@@ -62,15 +62,26 @@ def direction_of(vectors: TableVectors, info: TableInfo, what: Wanted) -> tuple[
         direction, row = _unit(vectors, info, what)
         return direction.astype(np.float32), [] if row is None else [row]
     like, unlike = ([_unit(vectors, info, item) for item in items] for items in (what.like, what.unlike))
-    sought = np.mean([direction for direction, _ in like], axis=0)
-    if unlike:
-        sought = sought - what.weight * np.mean([direction for direction, _ in unlike], axis=0)
+    sought = contrasted([unit for unit, _ in like], [unit for unit, _ in unlike], what.weight)
+    return sought, [row for _, row in (*like, *unlike) if row is not None]
+
+
+def contrasted(like: npt.ArrayLike, unlike: npt.ArrayLike, weight: float) -> Floats:
+    """The unit vector (D,) along mean(like) - weight * mean(unlike), see `Contrast`, of unit vectors (N, D), (M, D).
+
+    Raises:
+        SearchError: examples that cancel each other out.
+    """
+    sought = np.asarray(like).mean(axis=0)
+    if np.size(unlike):
+        sought = sought - weight * np.asarray(unlike).mean(axis=0)
     length = np.linalg.norm(sought)
     if length < 1e-6:
         raise SearchError(
             "examples that differ", "a mean difference of zero", "Take other examples, or another weight."
         )
-    return (sought / length).astype(np.float32), [row for _, row in (*like, *unlike) if row is not None]
+    unit: Floats = (sought / length).astype(np.float32)
+    return unit
 
 
 def _unit(vectors: TableVectors, info: TableInfo, item: Item) -> tuple[npt.NDArray[np.float64], int | None]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from surco.embedstore.asking import contrasted
 from surco.embedstore.cells import parent_resolution, parents_of, resolutions_of
 from surco.embedstore.errors import SearchError
 from surco.embedstore.files import read_rows
@@ -94,8 +95,6 @@ def read_likeness(text: str) -> Likeness:
 def direction(store: Store, likeness: Likeness, info: TableInfo) -> Vector:
     """The vector (D,) of length one that is most like what is wanted: a row's own, or mean(like) - mean(unlike) / 2.
 
-    The means are of unit vectors: Rocchio's relevance feedback (1971) without an original query.
-
     Args:
         store: where the items lie.
         likeness: what is wanted.
@@ -107,14 +106,7 @@ def direction(store: Store, likeness: Likeness, info: TableInfo) -> Vector:
     """
     season = likeness.season or info.season
     like, unlike = (_units(store, items, info, season) for items in (likeness.like, likeness.unlike))
-    sought = like.mean(axis=0)
-    if len(unlike):
-        sought = sought - UNLIKE_WEIGHT * unlike.mean(axis=0)
-    length = float(np.linalg.norm(sought))
-    if length < 1e-6:
-        raise SearchError("examples that differ", "examples that cancel each other out", "Take others.")
-    unit: Vector = (sought / length).astype(np.float32)
-    return unit
+    return contrasted(like, unlike, UNLIKE_WEIGHT)
 
 
 def _items(what: Any) -> tuple[Item, ...]:

@@ -75,7 +75,7 @@ def prepare_lessons(
             progress(number + 1, len(datasets), f"teacher: {data.name}")
     grids = [_grids(config, series, shown) for _, series, shown, _ in sets]
     season = _season_answers(config, [d for d, *_ in sets], [s for _, s, *_ in sets], teacher is not None)
-    own = [min(len(d.label), config.variants) if d.zone is not None else len(d.label) for d in datasets]
+    own = [_own(config, d) for d in datasets]
     answers = [season] if teacher is None else [season, [t for *_, t in sets if t is not None]]
     half = config.model.taught // len(answers)
     target = [_scaled(part, datasets, own, half) for part in answers]
@@ -108,13 +108,16 @@ def draw_lesson(
     return grid, measured, static, target
 
 
+def _own(config: PretrainConfig, data: Dataset) -> int:
+    """How many of a set's own series are taught: all real ones, of simulated ones as many as there are variants."""
+    return len(data.label) if data.zone is None else min(len(data.label), config.variants)
+
+
 def _series(config: PretrainConfig, data: Dataset, number: int) -> tuple[Batch, Tensor]:
     """The set's own series, then variants, and of each what is shown (B, T, C)."""
     rng = np.random.default_rng((config.seed, 7, number))
     generator = torch.Generator().manual_seed(1000 * config.seed + number)
-    own = data.rows(
-        np.arange(len(data.label) if data.zone is None else min(len(data.label), config.variants))
-    )
+    own = data.rows(np.arange(_own(config, data)))
     made = disturb(_mixed(data, config.variants, rng), generator)
     shown = thin_channels(made.valid, generator, config.thinned)
     few = torch.rand(len(shown), 1, 1, generator=generator) < 0.25

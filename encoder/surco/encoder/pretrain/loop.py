@@ -83,12 +83,13 @@ def train(
     optimizer = torch.optim.AdamW(
         learner.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
     )
-    lessons = prepare_lessons(config, datasets, teacher, cache, progress)
     taught_by = {f"teacher {teacher.model_id}": 1} if teacher else {}
     name = run_name(config, {d.name: len(d.label) for d in datasets} | taught_by)
     done, history = 0, History()
     if state is not None and state.is_file():
         done, history = load_state(state, name, learner, optimizer, rng, generator)
+    # After the state, which may be refused, because a teacher takes minutes; it draws from no generator of the run.
+    lessons = prepare_lessons(config, datasets, teacher if config.lesson else None, cache, progress)
     for step in range(done, config.steps):
         _step(config, learner, optimizer, datasets, lessons, step, rng, generator, history)
         if progress:
