@@ -1,7 +1,8 @@
 """Adapters: a handful of labels in, a map with honest probabilities out."""
 
-from surco.adapters.adapter_store import load_adapter, read_card, save_adapter
+from surco.adapters.adapter_store import ADAPTERS, load_adapter, read_card, save_adapter
 from surco.adapters.areas import ClassArea, MappedArea, StratifiedAreas, mapped_area, stratified_area
+from surco.adapters.contract import Adapter, Learned
 from surco.adapters.crop_type_adapter import CropTypeAdapter
 from surco.adapters.errors import (
     AdapterError,
@@ -17,7 +18,9 @@ from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.scores import Estimate, Scores
 
 __all__ = [
+    "ADAPTERS",
     "BASELINES",
+    "Adapter",
     "AdapterError",
     "AreasError",
     "CardError",
@@ -26,6 +29,7 @@ __all__ = [
     "CrossValidation",
     "Estimate",
     "LabelsError",
+    "Learned",
     "LocalScatter",
     "MappedArea",
     "Scores",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
+from surco.adapters.contract import Learned, require_sound, tensor
 from surco.adapters.errors import SettingsError, UnfittedError, VectorsError
 from surco.adapters.linear_head import LinearHead
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.pooled_heads import HeadSettings, PooledHeads, pooled_temperatures
+from surco.adapters.stored_classes import read_classes, written_classes
 from surco.adapters.temperatures import Temperatures
 
 __all__ = ["CropTypeAdapter"]
@@ -39,7 +42,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     Learned: `classes_` (K,) sorted, `n_features_in_`, `head_` (`LinearHead`), `temperatures_`, `labels_per_class_`.
     """
 
-    task = "crop-type"
+    task: ClassVar[str] = "crop-type"
 
     def __init__(
         self,
@@ -125,6 +128,36 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Most probable class (N,) of quantised vectors; raises as `predict_proba_int8`."""
         predicted: npt.NDArray[Any] = self.classes_[self.head_.codes(*self._quantised(embedding, scale))]
         return predicted
+
+    def learned(self) -> Learned:
+        """The head, the classes and the temperatures, as files can hold them; raises UnfittedError before `fit`."""
+        self._require_fitted()
+        return Learned(
+            {"weights": self.head_.weights, "bias": self.head_.bias},
+            {
+                **written_classes(self.classes_, self.labels_per_class_),
+                "temperatures": [self.temperatures_.logistic, self.temperatures_.discriminant],
+            },
+        )
+
+    @classmethod
+    def restored(cls, parameters: Mapping[str, Any], learned: Learned, dimension: int) -> Self:
+        """The adapter whose parameters and `learned()` are given; raises CardError for anything unsound."""
+        adapter = cls(**parameters)
+        adapter.classes_, adapter.labels_per_class_ = read_classes(learned.facts)
+        classes = len(adapter.classes_)
+        adapter.n_features_in_ = dimension
+        adapter.head_ = LinearHead(
+            tensor(learned, "weights", (dimension, classes)), tensor(learned, "bias", (classes,))
+        )
+        temperatures = learned.facts.get("temperatures")
+        require_sound(
+            isinstance(temperatures, list)
+            and len(temperatures) == 2
+            and all(isinstance(t, int | float) and np.isfinite(t) for t in temperatures)
+        )
+        adapter.temperatures_ = Temperatures(*map(float, temperatures or ()))
+        return adapter
 
     def _quantised(
         self, embedding: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]
