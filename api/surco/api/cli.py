@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from surco.adapters import AdapterError
-from surco.api.asking_commands import adapters, demo, map_, serve
+from surco.api.adapter_commands import adapters
+from surco.api.asking_commands import demo, map_, serve
 from surco.api.errors import ApiError
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
