@@ -40,6 +40,8 @@ from surco.embedstore import (
     StoreError,
     dequantize,
     fixed_size_matrix,
+    rollback,
+    versions,
 )
 from surco.embedstore.manifest import FORMAT_VERSION
 
@@ -234,6 +236,36 @@ def test_models_and_adapters_are_kept(tmp_path: Path) -> None:
         store.adapter_dir("yields")
     with pytest.raises(ModelMismatchError, match="other"):
         store.model_card("other")
+
+
+def test_an_adapter_is_removed_from_the_next_version_only(tmp_path: Path) -> None:
+    """A removed adapter is gone for new readers, stays in the earlier version, is logged, and comes back by rollback."""
+    store = small_store(tmp_path / "s", 10)
+    with store.transaction() as tx:
+        tx.put_adapter("crops", {"card.json": b"{}"})
+        tx.put_adapter("yields", {"card.json": b"{}"})
+    reader = Store.open(store.path)
+    with store.transaction() as tx:
+        tx.remove_adapter("crops")
+    assert Store.open(store.path).adapters() == ["yields"]
+    assert reader.adapters() == ["crops", "yields"]
+    assert (reader.adapter_dir("crops") / "card.json").read_bytes() == b"{}"
+    assert versions(store.path)[0].changes == ("adapter crops: removed",)
+    rollback(store.path, reader.version)
+    assert Store.open(store.path).adapters() == ["crops", "yields"]
+
+
+def test_an_unknown_adapter_cannot_be_removed(tmp_path: Path) -> None:
+    """Removing what is not there is a sentence that lists what is, and makes no version."""
+    store = small_store(tmp_path / "s", 10)
+    with store.transaction() as tx:
+        tx.put_adapter("crops", {"card.json": b"{}"})
+    with pytest.raises(StoreError, match=r"adapters \['crops'\]"), store.transaction() as tx:
+        tx.remove_adapter("crop")
+    with pytest.raises(StoreError, match=r"adapters \[\]"), store.transaction() as tx:
+        tx.put_adapter("crops", {"card.json": b"{ }"})
+        tx.remove_adapter("crops")
+    assert Store.open(store.path).version == 2
 
 
 def test_an_error_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ class Transaction:
         self._partitions: dict[PartitionKey, Partition] = {}
         self._models: dict[str, Bundle] = {}
         self._adapters: dict[str, Bundle] = {}
+        self._removed_adapters: set[str] = set()
 
     def __enter__(self) -> Self:
         with writing_to(self._root):
@@ -154,7 +155,22 @@ class Transaction:
     def put_adapter(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write an adapter's files; they replace those of an adapter of the same name."""
         check_name(name, "adapter name")
+        self._removed_adapters.discard(name)
         self._adapters[name] = self._bundle(f"adapters/{name}", files)
+
+    def remove_adapter(self, name: str) -> None:
+        """Leave an adapter out of the new version; earlier versions keep it, and `rollback` brings it back.
+
+        Raises:
+            StoreError: the store has no such adapter, or this transaction writes one of that name.
+        """
+        if name not in self._base.adapters or name in self._adapters:
+            raise StoreError(
+                f"one of the adapters {sorted(self._base.adapters.keys() - self._adapters.keys())} of {self._root}",
+                f"{name!r}",
+                "Name one that `surco adapters list` shows.",
+            )
+        self._removed_adapters.add(name)
 
     def _writer(
         self,
@@ -230,9 +246,11 @@ class Transaction:
         return path
 
     def _commit(self) -> None:
-        if not (self._partitions or self._models or self._adapters):
+        if not (self._partitions or self._models or self._adapters or self._removed_adapters):
             return
         manifest = self._base.replaced(self._partitions, self._models, self._adapters)
+        kept = {n: b for n, b in manifest.adapters.items() if n not in self._removed_adapters}
+        manifest = replace(manifest, adapters=kept)
         catalogue = self._bundle("stac", catalogue_files(self._root, manifest))
         manifest = replace(manifest, catalogue=catalogue)
         for folder in {parent for path in self._folders for parent in (path, *path.parents)}:
