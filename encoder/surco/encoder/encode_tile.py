@@ -17,7 +17,7 @@ from surco.encoder.pool import Pixels, Sums, locate_cells, ndvi_of, pool
 from surco.encoder.protocol import Encoder, Floats
 from surco.encoder.staging import TileSums
 
-__all__ = ["encode_tile"]
+__all__ = ["encode_pixels", "encode_tile"]
 
 BLOCK_PIXELS = 8192
 """A block's series take 5 MB, and an encoder's attention over them some hundred."""
@@ -50,7 +50,7 @@ def encode_tile(
     inside = window.inside(area).ravel()
     lonlat = window.lonlat()
     pixels = Pixels(
-        _encode_pixels(encoder, composite, lonlat, inside),
+        encode_pixels(encoder, composite, lonlat, inside),
         ndvi_of(composite).reshape(12, -1).T,
         composite.n_optical.ravel(),
         composite.n_radar.ravel(),
@@ -83,10 +83,20 @@ def _pixels_by_month(
     return tuple(valid[:, inside].sum(axis=1).tolist())
 
 
-def _encode_pixels(
+def encode_pixels(
     encoder: Encoder, composite: Composite, lonlat: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]
 ) -> Floats:
-    """Vectors of a tile's pixels, (H * W, D) float32, NaN outside the area and where nothing was seen."""
+    """Vectors of a tile's pixels, (H * W, D) float32, NaN outside the area and where nothing was seen.
+
+    Args:
+        encoder: turns series into vectors.
+        composite: of the tile.
+        lonlat: (H * W, 2) degrees of the pixel centres, row by row.
+        inside: (H * W,) whether a pixel is in the area.
+
+    Raises:
+        ModelError: the encoder returns anything but unit vectors of its dimension.
+    """
     tile = composite.tile
     values = tile.values.reshape(*tile.values.shape[:2], -1)
     valid = tile.valid.reshape(values.shape)
