@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
@@ -65,12 +64,15 @@ def encode_raster(
 ) -> PixelNote:
     """Turn a season of scenes into a GeoTIFF of int8 bands, one a dimension, on the 10 m grid of the cells.
 
-    q = sign(v) round(127.5 sqrt(|v|)) and -128 where nothing was seen (`published.geotiff` reads it back); `surco import`
-    pools such files too. Vectors come back within 0.01 of what they were, in each dimension.
+    q = sign(v) round(127.5 sqrt(|v|)) and -128 where nothing was seen (`published.geotiff` reads it back).
+    Vectors come back within 0.01 of what they were, in each dimension.
 
     Args:
-        catalog, season, encoder, aoi: as of `run.encode_store`.
+        catalog: a static STAC catalogue (folder, file, address) or the address of a STAC API.
+        season: nothing after its `last_day` is read.
+        encoder: turns series into vectors.
         out: the file; one of that name is replaced when the new one is complete.
+        aoi: area in degrees, see `area.read_area`; None takes what the scenes cover.
         progress: called as `progress(done, total, text)`, in windows.
 
     Raises:
@@ -93,7 +95,8 @@ def encode_raster(
         whole.replace(out)
     except OSError as error:
         raise EncoderError(
-            f"Expected to be able to write {out}; got {error.strerror or error}. Choose another place, or free some room."
+            f"Expected to be able to write {out}; got {error.strerror or error}. "
+            "Choose another place, or free some room."
         ) from error
     finally:
         draft.unlink(missing_ok=True)
@@ -104,7 +107,7 @@ def encode_raster(
 def quantize_squares(vectors: Floats) -> npt.NDArray[np.int8]:
     """AlphaEarth's rule for rows (N, D): q = sign(v) round(127.5 sqrt(|v|)), -128 in rows with NaN."""
     steps = np.rint(np.sqrt(np.abs(np.nan_to_num(vectors))) * 127.5).clip(max=127)
-    q = (np.sign(np.nan_to_num(vectors)) * steps).astype(np.int8)
+    q: npt.NDArray[np.int8] = (np.sign(np.nan_to_num(vectors)) * steps).astype(np.int8)
     q[~np.isfinite(vectors).all(axis=1)] = NODATA
     return q
 
