@@ -14,6 +14,7 @@ from surco.adapters import AdapterError, UnfittedError, load_adapter, save_adapt
 
 __all__ = [
     "CLASSIFIER_CHECKS",
+    "REGRESSOR_CHECKS",
     "check_bad_input_is_refused",
     "check_clone_is_unfitted",
     "check_fit_is_deterministic",
@@ -21,7 +22,14 @@ __all__ = [
     "check_probabilities",
     "check_quantised_rows_give_the_same",
     "check_round_trip",
+    "check_values_are_bounded_and_covered",
+    "check_values_bad_input_is_refused",
+    "check_values_clone_is_unfitted",
+    "check_values_of_quantised_rows_are_the_same",
+    "check_values_order_of_rows_does_not_matter",
+    "check_values_round_trip",
     "labelled_vectors",
+    "measured_vectors",
 ]
 
 Factory = Callable[[], Any]
@@ -138,4 +146,112 @@ CLASSIFIER_CHECKS = (
     check_probabilities,
     check_quantised_rows_give_the_same,
     check_round_trip,
+)
+
+
+def measured_vectors(
+    n: int = 150, dimension: int = 64, groups: int = 15, seed: int = 0, noise: float = 0.3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors (n, dimension) float32, a yield in t/ha above zero that depends on them, and spatial groups."""
+    rng = np.random.default_rng(seed)
+    slope = np.random.default_rng(98).normal(size=dimension)
+    vectors = rng.normal(size=(n, dimension))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    group = rng.integers(0, groups, n)
+    shared = rng.normal(size=groups)[group] * noise / 2
+    yields = 6 + vectors @ slope + shared + rng.normal(size=n) * noise
+    return vectors.astype(np.float32), np.maximum(yields, 0.1), group
+
+
+def check_values_are_bounded_and_covered(make: Factory) -> None:
+    """Values lie in their intervals, wider coverage is wider, nine in ten of other groups are covered."""
+    X, y, groups = measured_vectors()
+    other, truth, _ = measured_vectors(600, groups=60, seed=1)
+    adapter = make().fit(X, y, groups=groups)
+    value, narrow, wide = adapter.predict(other), *(adapter.predict_interval(other, c) for c in (0.5, 0.9))
+    assert value.shape == (600,) and wide.shape == (600, 2)
+    assert (wide[:, 0] <= narrow[:, 0]).all() and (narrow[:, 0] <= value).all()
+    assert (value <= narrow[:, 1]).all() and (narrow[:, 1] <= wide[:, 1]).all()
+    assert 0.8 < ((wide[:, 0] <= truth) & (truth <= wide[:, 1])).mean() < 0.99
+    assert np.corrcoef(value, truth)[0, 1] > 0.8
+
+
+def check_values_clone_is_unfitted(make: Factory) -> None:
+    """A clone keeps the parameters and nothing learned, and says so when it is asked."""
+    X, y, _ = measured_vectors()
+    fitted = make().fit(X, y)
+    copy = clone(fitted)
+    assert copy.get_params() == fitted.get_params()
+    for ask in (lambda: copy.predict(X), lambda: copy.predict_interval(X), copy.learned):
+        with pytest.raises(UnfittedError, match="call fit"):
+            ask()
+
+
+def check_values_order_of_rows_does_not_matter(make: Factory) -> None:
+    """The same labels teach the same value each time, and nearly so in another order."""
+    X, y, groups = measured_vectors()
+    order = np.random.default_rng(1).permutation(len(X))
+    straight, again = (make().fit(X, y, groups=groups).predict(X) for _ in range(2))
+    np.testing.assert_array_equal(straight, again)
+    shuffled = make().fit(X[order], y[order], groups=groups[order]).predict(X)
+    np.testing.assert_allclose(straight, shuffled, atol=0.02)
+
+
+def check_values_of_quantised_rows_are_the_same(make: Factory) -> None:
+    """Asking with int8 and scale equals asking with their product."""
+    X, y, groups = measured_vectors()
+    adapter = make().fit(X, y, groups=groups)
+    scale = (np.abs(X).max(axis=1) / 127).astype(np.float32)
+    table = np.rint(X / scale[:, None]).astype(np.int8)
+    plain = table.astype(np.float32) * scale[:, None]
+    np.testing.assert_allclose(adapter.predict_int8(table, scale), adapter.predict(plain), atol=1e-4)
+    value, interval = adapter.predict_interval_int8(table, scale)
+    np.testing.assert_allclose(value, adapter.predict(plain), atol=1e-4)
+    np.testing.assert_allclose(interval, adapter.predict_interval(plain), atol=1e-3)
+
+
+def check_values_round_trip(make: Factory) -> None:
+    """Saved and loaded, an adapter predicts values and intervals bit for bit the same."""
+    X, y, groups = measured_vectors()
+    adapter = make().fit(X, y, groups=groups)
+    files = save_adapter(adapter, name="trigo", model_id="m-1", task=adapter.task, training={"sources": []})
+    loaded = load_adapter(files, model_id="m-1", task=adapter.task)
+    np.testing.assert_array_equal(loaded.predict(X), adapter.predict(X))
+    np.testing.assert_array_equal(loaded.predict_interval(X), adapter.predict_interval(X))
+    assert loaded.get_params() == adapter.get_params()
+
+
+def check_values_bad_input_is_refused(make: Factory) -> None:
+    """Nothing that cannot be learned from is learned from: an AdapterError with what to do."""
+    X, y, groups = measured_vectors(n=24)
+    broken, unknown, endless = X.copy(), y.copy(), y.copy()
+    broken[3, 5], unknown[[4, 9]], endless[7] = np.nan, np.nan, np.inf
+    cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("NaN or inf in 2 of 24 labels, first in row 4: leave out", (X, unknown), {}),
+        ("NaN or inf in 1 of 24 labels, first in row 7", (X, endless), {}),
+        ("classes need a crop-type adapter", (X, np.full(len(X), "maíz")), {}),
+        ("got NaN or inf in 1 of 24 rows, first in row 3", (broken, y), {}),
+        ("got 24 vectors and 20 labels", (X, y[:20]), {}),
+        (r"one group a label, shape \(24,\); got shape \(5,\)", (X, y), {"groups": groups[:5]}),
+        ("the target y is None", (X, None), {}),
+    ]
+    for message, args, kwargs in cases:
+        with pytest.raises(AdapterError, match=message):
+            make().fit(*args, **kwargs)
+    fitted = make().fit(X, y)
+    with pytest.raises(AdapterError, match=r"X has 10 features, but .* is expecting 64 features"):
+        fitted.predict(X[:, :10])
+    with pytest.raises(AdapterError, match=r"int8 vectors of shape \(rows, 64\); got float32"):
+        fitted.predict_int8(X, np.ones(len(X)))
+    with pytest.raises(AdapterError, match="coverage between 0 and 1; got 90"):
+        fitted.predict_interval(X, 90)
+
+
+REGRESSOR_CHECKS = (
+    check_values_are_bounded_and_covered,
+    check_values_bad_input_is_refused,
+    check_values_clone_is_unfitted,
+    check_values_of_quantised_rows_are_the_same,
+    check_values_order_of_rows_does_not_matter,
+    check_values_round_trip,
 )

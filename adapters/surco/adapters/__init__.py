@@ -16,6 +16,7 @@ from surco.adapters.errors import (
 from surco.adapters.evaluate import BASELINES, CrossValidation, cross_validate, holdout_report
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.scores import Estimate, Scores
+from surco.adapters.yield_adapter import YieldAdapter
 
 __all__ = [
     "ADAPTERS",
@@ -37,6 +38,7 @@ __all__ = [
     "StratifiedAreas",
     "UnfittedError",
     "VectorsError",
+    "YieldAdapter",
     "cross_validate",
     "holdout_report",
     "load_adapter",

@@ -37,6 +37,7 @@ CARD_FILE = "card.json"
 FORMAT_VERSION = 1
 ADAPTERS: Mapping[str, str] = {
     "crop-type": "surco.adapters.crop_type_adapter:CropTypeAdapter",
+    "yield": "surco.adapters.yield_adapter:YieldAdapter",
 }
 """Which class a card's task means. The files name tasks, never classes: nothing in them decides what is imported."""
 _FORMAT = "surco-adapter"
