@@ -1,0 +1,6 @@
+"""Field boundaries from pixel vectors: a small network or the vectors' own edges, then fields as objects."""
+
+from surco.adapters.boundaries.field_objects import FieldObjects
+from surco.adapters.boundaries.pixel_vectors import PixelVectors
+
+__all__ = ["FieldObjects", "PixelVectors"]
