@@ -9,6 +9,7 @@ __all__ = [
     "AreasError",
     "CardError",
     "LabelsError",
+    "LegendError",
     "SettingsError",
     "UnfittedError",
     "VectorsError",
@@ -21,6 +22,10 @@ class AdapterError(ValueError):
 
 class LabelsError(AdapterError):
     """Labels, groups or class names that nothing can be learned from or compared with."""
+
+
+class LegendError(AdapterError):
+    """A legend that is not known, or a table that is no tree of classes."""
 
 
 class SettingsError(AdapterError):
