@@ -13,7 +13,8 @@ from surco.adapters.errors import (
     UnfittedError,
     VectorsError,
 )
-from surco.adapters.evaluate import BASELINES, CrossValidation, cross_validate, holdout_report
+from surco.adapters.evaluate import CrossValidation, cross_validate, holdout_report
+from surco.adapters.evaluation import BASELINES
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.scores import Estimate, Scores
 from surco.adapters.yield_adapter import YieldAdapter

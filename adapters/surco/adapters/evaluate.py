@@ -4,51 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from surco.adapters.checks import checked_groups, checked_labels, require_finite
 from surco.adapters.errors import LabelsError, VectorsError
+from surco.adapters.evaluation.baselines import BASELINES, Classifier
+from surco.adapters.evaluation.splits import untestable
 from surco.adapters.scores import Scores, score
 
-__all__ = ["BASELINES", "CrossValidation", "cross_validate", "holdout_report"]
+__all__ = ["CrossValidation", "cross_validate", "holdout_report"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
-_LEAST_GROUPS = 3
-
-
-class Classifier(Protocol):
-    """What is evaluated: anything of scikit-learn's classifier contract."""
-
-    classes_: npt.NDArray[Any]
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn classes from vectors."""
-
-    def predict_proba(self, X: Any) -> npt.NDArray[Any]:
-        """Class probabilities, rows summing to one."""
-
-
-BASELINES: Mapping[str, Callable[[int], Classifier]] = {
-    "majority class": lambda n: DummyClassifier(strategy="prior"),
-    "k-nearest neighbours": lambda n: KNeighborsClassifier(min(5, n), weights="distance"),
-    "logistic regression": lambda n: make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
-    ),
-    "random forest": lambda n: RandomForestClassifier(200, class_weight="balanced", random_state=0),
-}
-"""The plain heads every report shows beside the adapter, made for a number of training labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +67,9 @@ def cross_validate(
     classes, codes = checked_labels(y, len(vectors))
     blocks = checked_groups(groups, len(vectors))
     names = [str(c) for c in classes]
-    why_not = _untestable(codes, blocks, len(classes))
+    why_not = untestable(codes, blocks, len(classes))
     if why_not:
-        return CrossValidation(why_not, None, {})
+        return CrossValidation(f"not evaluated: {why_not}", None, {})
     n_groups = len(np.unique(blocks))
     splits = list(GroupKFold(min(folds, n_groups)).split(vectors, groups=blocks))
 
@@ -119,23 +91,6 @@ def cross_validate(
         held_out(fit_adapter),
         {n: held_out(lambda t, m=m: m(len(t)).fit(vectors[t], codes[t])) for n, m in plain.items()},  # type: ignore[misc]
     )
-
-
-def _untestable(codes: Codes, blocks: Codes, n_classes: int) -> str | None:
-    """Why labels cannot be cross-validated by group, or None where they can."""
-    n_groups = len(np.unique(blocks))
-    if n_groups < _LEAST_GROUPS:
-        return (
-            f"not evaluated: {len(codes)} labels in {n_groups} spatial group(s); at least {_LEAST_GROUPS} groups are "
-            "needed to hold any out. Label places farther apart"
-        )
-    spread = [len(np.unique(blocks[codes == c])) for c in range(n_classes)]
-    if sum(s >= 2 for s in spread) < 2:
-        return (
-            f"not evaluated: fewer than two of {n_classes} classes occur in two spatial groups or more, so no class "
-            "could be learned in one place and tested in another. Label each class in several places"
-        )
-    return None
 
 
 def holdout_report(y_true: Any, proba: Any, classes: Any, groups: Any = None, weights: Any = None) -> Scores:
