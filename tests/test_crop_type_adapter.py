@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import check_estimator
 
 from surco.adapters import CropTypeAdapter, LocalScatter, SettingsError, VectorsError
-from surco.adapters.discriminant import discriminant
+from surco.adapters.discriminant import Gaussians
 from surco.adapters.logistic import logistic
 from surco.adapters.scores import score
-from surco.adapters.temperatures import FoldScores, Temperatures, crossfitted, expected_temperatures
+from surco.adapters.temperatures import FoldScores, crossfitted, expected_temperatures
 
 
 @pytest.mark.parametrize("check", CLASSIFIER_CHECKS, ids=lambda c: c.__name__)
@@ -123,11 +123,11 @@ def test_crossfit_corrects_over_confidence():
     codes = rng.integers(0, 3, 300)
     sharp = np.eye(3)[codes] * 5
     wrong = np.eye(3)[rng.permutation(codes)] * 5
-    start = Temperatures(0.5, 0.1)
-    lowered = crossfitted(start, [FoldScores(wrong, np.zeros(3), codes)])
-    raised = crossfitted(start, [FoldScores(sharp, np.zeros(3), codes)])
-    assert lowered.logistic < start.logistic < raised.logistic
-    assert lowered.discriminant / lowered.logistic == pytest.approx(0.2)
+    lowered, raised = (
+        crossfitted([FoldScores(scores, np.zeros(3), codes, np.zeros(300, np.float32))])
+        for scores in (wrong, sharp)
+    )
+    assert lowered < 1 < raised
 
 
 def test_discriminant_is_believed_more_with_more_labels():
@@ -141,7 +141,8 @@ def test_discriminant_equals_the_textbook_with_a_weak_prior():
     """Without prior the discriminant is linear discriminant analysis with the pooled covariance."""
     X, y = _mixture(300, 3, 5, seed=8)
     Z = X.astype(float)
-    weights, bias = discriminant(Z, y, 3, np.eye(5), strength=1e-9, scale=1.0, mean_strength=0.0)
+    gaussians = Gaussians.fit(Z, y, 3, np.eye(5), strength=1e-9, scale=1.0, mean_strength=0.0)
+    weights, bias = gaussians.discriminant()
     means = np.stack([Z[y == c].mean(axis=0) for c in range(3)])
     residuals = Z - means[y]
     inverse = np.linalg.inv(residuals.T @ residuals / (len(Z) - 3))
@@ -167,7 +168,7 @@ def test_logistic_in_the_span_is_the_whole_solution():
     [
         {"C": 0},
         {"prior_strength": -1},
-        {"pool_share": 1.0},
+        {"borrowed": -1},
         {"frequency_weight": 2},
         {"mean_strength": "1"},
         {"scaling": "x"},

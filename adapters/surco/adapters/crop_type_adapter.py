@@ -10,36 +10,39 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
+from surco.adapters.conformal import class_sets, threshold
 from surco.adapters.contract import Learned, require_sound, tensor
-from surco.adapters.errors import SettingsError, UnfittedError, VectorsError
+from surco.adapters.crop_type_fit import fit_heads
+from surco.adapters.errors import LabelsError, SettingsError, UnfittedError, VectorsError
+from surco.adapters.learned_prior import LearnedPrior
 from surco.adapters.linear_head import LinearHead
 from surco.adapters.local_scatter import LocalScatter
-from surco.adapters.pooled_heads import HeadSettings, PooledHeads, pooled_temperatures
+from surco.adapters.pooled_heads import LEAST_HELD_OUT, HeadSettings
 from surco.adapters.stored_classes import read_classes, written_classes
+from surco.adapters.support import Support
 from surco.adapters.temperatures import Temperatures
 
 __all__ = ["CropTypeAdapter"]
-
-Doubles = npt.NDArray[np.float64]
 
 
 class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
     """Classifies vectors after a handful of labels, with probabilities that can be believed.
 
-    A Gaussian discriminant whose covariance prior may come from unlabelled vectors, pooled log-linearly with a
-    regularised logistic regression; temperatures by labels a class. Both are linear, so a fitted adapter is one
-    matrix (D, K) and one bias (K,).
+    A Gaussian discriminant whose covariance prior comes from unlabelled vectors and from other tasks, pooled
+    log-linearly with a regularised logistic regression; temperatures by labels a class. Both are linear, so a fitted
+    adapter is one matrix (D, K) and one bias (K,).
 
     Args:
         C: inverse strength of the logistic head's penalty.
         prior_strength: how many labels the prior within-class covariance is worth.
         mean_strength: how many labels the common centre is worth in a class mean.
-        pool_share: share of the pool's local scatter in the covariance prior; the rest is a multiple of the identity.
+        borrowed: how many labels a label's nearest neighbours in the pool are worth.
         frequency_weight: 0 takes all classes as equally frequent, 1 takes the shares among the labels.
         scaling: "common" divides all dimensions by one number, right for embeddings, whose dimensions share a unit;
             "each" standardises every dimension, right for raw bands.
 
-    Learned: `classes_` (K,) sorted, `n_features_in_`, `head_` (`LinearHead`), `temperatures_`, `labels_per_class_`.
+    Learned: `classes_` (K,) sorted, `n_features_in_`, `head_` (`LinearHead`), `temperatures_`, `labels_per_class_`,
+    `true_probabilities_` (501,) for `predict_set`, `support_` for `support`.
     """
 
     task: ClassVar[str] = "crop-type"
@@ -49,26 +52,30 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         C: float = 0.1,
         prior_strength: float = 100.0,
         mean_strength: float = 1.0,
-        pool_share: float = 0.5,
+        borrowed: float = 1.0,
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",
     ) -> None:
         self.C = C
         self.prior_strength = prior_strength
         self.mean_strength = mean_strength
-        self.pool_share = pool_share
+        self.borrowed = borrowed
         self.frequency_weight = frequency_weight
         self.scaling = scaling
 
-    def fit(self, X: Any, y: Any, groups: Any = None, pool: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, groups: Any = None, pool: Any = None, prior: LearnedPrior | None = None
+    ) -> Self:
         """Learn classes from labelled vectors.
 
         Args:
             X: (N, D) vectors, N >= 2.
             y: (N,) class names or whole numbers, at least two different.
-            groups: (N,) spatial block of each label. From 60 labels on the temperature is checked on blocks held
-                out; None takes the labels for independent of each other, which neighbouring labels are not.
+            groups: (N,) spatial block of each label. From 20 labels in three blocks on, blocks are held out in turn
+                to calibrate sets and support, from 60 on the temperature too; None takes the labels for independent
+                of each other, which neighbouring labels are not.
             pool: unlabelled vectors (M, D) of the same table, or their `LocalScatter` made before.
+            prior: what other tasks with the same model's vectors taught (`shipped_prior`); None knows nothing.
 
         Returns:
             self
@@ -81,17 +88,47 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.classes_, codes = checked_labels(y, len(vectors))
         blocks = checked_groups(groups, len(vectors))
         scatter = None if pool is None else self._scatter(pool)
-        centre, spread = self._standard(vectors, scatter)
-        standard = (vectors - centre) / spread
-        settings = self._settings()
-        prior = self._prior(scatter, spread)
-        heads = PooledHeads.fit(standard, codes, len(self.classes_), prior, settings)
-        self.temperatures_ = pooled_temperatures(
-            standard, codes, blocks, heads, prior, settings, with_pool=scatter is not None
+        fitted = fit_heads(
+            vectors,
+            codes,
+            blocks,
+            scatter,
+            prior or LearnedPrior(),
+            self.settings(),
+            common=self.scaling == "common",
         )
-        self.head_ = _folded(heads, self.temperatures_, self.frequency_weight, centre, spread)
+        self.head_, self.temperatures_ = fitted.head, fitted.temperatures
+        self.true_probabilities_, self.support_ = fitted.true_probabilities, fitted.support
         self.labels_per_class_ = np.bincount(codes, minlength=len(self.classes_))
         return self
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.bool_]:
+        """Sets of classes (N, K) that hold the true one with probability `coverage`, 0.5..0.99, over places.
+
+        Every set holds the likeliest class. Columns as `classes_`.
+
+        Raises:
+            UnfittedError, VectorsError: as `predict_proba`.
+            SettingsError: a coverage outside its range.
+        """
+        return class_sets(self.predict_proba(X), threshold(self.true_probabilities_, coverage))
+
+    def support(self, X: Any) -> npt.NDArray[np.float32]:
+        """How usual a vector is among the labelled classes, (N,) in 0..1: near 0 it is probably none of them.
+
+        The share of labels, held out by group, that lie as far from the nearest class mean or farther.
+
+        Raises:
+            UnfittedError, VectorsError: as `predict_proba`.
+            LabelsError: fitted on too few labels or groups to hold any out.
+        """
+        self._require_fitted()
+        if len(self.support_.distances) == 0:
+            raise LabelsError(
+                f"expected at least {LEAST_HELD_OUT} labels in three groups to know what is usual; the adapter was "
+                f"fitted on {int(self.labels_per_class_.sum())} labels: add labels in other places, or do not abstain"
+            )
+        return self.support_.share_as_far(checked_vectors(self, X, reset=False))
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
         """Class probabilities (N, K) float32 of vectors (N, D), columns as `classes_`, rows summing to one.
@@ -133,7 +170,14 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """The head, the classes and the temperatures, as files can hold them; raises UnfittedError before `fit`."""
         self._require_fitted()
         return Learned(
-            {"weights": self.head_.weights, "bias": self.head_.bias},
+            {
+                "weights": self.head_.weights,
+                "bias": self.head_.bias,
+                "true_probabilities": self.true_probabilities_,
+                "whitener": self.support_.whitener,
+                "means": self.support_.means,
+                "distances": self.support_.distances,
+            },
             {
                 **written_classes(self.classes_, self.labels_per_class_),
                 "temperatures": [self.temperatures_.logistic, self.temperatures_.discriminant],
@@ -157,6 +201,13 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             and all(isinstance(t, int | float) and np.isfinite(t) for t in temperatures)
         )
         adapter.temperatures_ = Temperatures(*map(float, temperatures or ()))
+        adapter.true_probabilities_ = tensor(learned, "true_probabilities", (501,))
+        distances = learned.tensors.get("distances", np.zeros(0))
+        adapter.support_ = Support(
+            tensor(learned, "whitener", (dimension, dimension)),
+            tensor(learned, "means", (classes, dimension)),
+            tensor(learned, "distances", (distances.size,)),
+        )
         return adapter
 
     def _quantised(
@@ -176,13 +227,14 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             )
         return table, factors
 
-    def _settings(self) -> HeadSettings:
+    def settings(self) -> HeadSettings:
+        """What the heads are fitted with; raises SettingsError for a parameter outside its range."""
         if self.scaling not in ("common", "each"):
             raise SettingsError(
                 f"expected scaling 'common' or 'each'; got {self.scaling!r}: leave it out for embeddings"
             )
         return HeadSettings(
-            self.C, self.prior_strength, self.mean_strength, self.pool_share, self.frequency_weight
+            self.C, self.prior_strength, self.mean_strength, self.borrowed, self.frequency_weight
         )
 
     def _require_fitted(self) -> None:
@@ -199,35 +251,3 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 "take pool and labels from one table"
             )
         return scatter
-
-    def _standard(
-        self, vectors: npt.NDArray[np.floating], scatter: LocalScatter | None
-    ) -> tuple[Doubles, Doubles]:
-        """Centre (D,) and spread (D,) by which vectors are standardised."""
-        if scatter is None:
-            centre = vectors.mean(axis=0, dtype=np.float64)
-            spread = vectors.std(axis=0, dtype=np.float64)
-        else:
-            centre, spread = scatter.mean, scatter.deviation
-        if self.scaling == "common":
-            spread = np.full_like(spread, np.sqrt(np.mean(spread**2)))
-        return centre, np.where(spread > 0, spread, 1.0)
-
-    def _prior(self, scatter: LocalScatter | None, spread: Doubles) -> Doubles:
-        """Shape (D, D) of the within-class covariance of standardised vectors, mean variance one."""
-        identity = np.eye(len(spread))
-        if scatter is None:
-            return identity
-        local = scatter.covariance / np.outer(spread, spread)
-        size = np.trace(local) / len(spread)
-        return identity if size <= 0 else self.pool_share * local / size + (1 - self.pool_share) * identity
-
-
-def _folded(
-    heads: PooledHeads, temperatures: Temperatures, frequency_weight: float, centre: Doubles, spread: Doubles
-) -> LinearHead:
-    """One head on plain vectors: the standardisation, both heads, their temperatures and the class prior."""
-    weights, bias = heads.pooled(temperatures)
-    weights = weights / spread[:, None]
-    bias = bias + heads.log_prior(frequency_weight) - centre @ weights
-    return LinearHead(weights.astype(np.float32), bias.astype(np.float32))

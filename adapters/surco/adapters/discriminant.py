@@ -7,12 +7,15 @@ unlabelled table), and class means shrunk to their common centre.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
-__all__ = ["discriminant", "within_class_covariance"]
+__all__ = ["Gaussians", "class_means", "within_class_covariance"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -47,32 +50,45 @@ def within_class_covariance(
 _SCALE_LABELS = 10.0
 
 
-def discriminant(
-    vectors: Doubles,
-    codes: Codes,
-    n_classes: int,
-    prior: Doubles,
-    *,
-    strength: float,
-    scale: float,
-    mean_strength: float,
-) -> tuple[Doubles, Doubles]:
-    """Fit the discriminant; returns weights (D, K) and bias (K,) of its class log-likelihoods.
+@dataclass(frozen=True, slots=True)
+class Gaussians:
+    """Classes as Gaussians of one covariance: `means` (K, D) and `covariance` (D, D)."""
 
-    Args:
-        vectors: (N, D) standardised vectors.
-        codes: (N,) class of each, 0..K-1.
-        n_classes: K.
-        prior: (D, D) symmetric positive definite, shape of the within-class covariance.
-        strength: how many labels the prior covariance is worth.
-        scale: size of the prior covariance where labels say nothing of it.
-        mean_strength: how many labels the common centre is worth in each class mean.
-    """
-    means, counts = class_means(vectors, codes, n_classes)
-    covariance = within_class_covariance(
-        vectors - means[codes], len(codes) - n_classes, prior, strength=strength, scale=scale
-    )
-    centre = means.mean(axis=0)
-    means = centre + (means - centre) * (counts / (counts + mean_strength))[:, None]
-    weights: Doubles = cho_solve(cho_factor(covariance), means.T)
-    return weights, -0.5 * np.einsum("kd,dk->k", means, weights)
+    means: Doubles
+    covariance: Doubles
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: Doubles,
+        codes: Codes,
+        n_classes: int,
+        prior: Doubles,
+        *,
+        strength: float,
+        scale: float,
+        mean_strength: float,
+    ) -> Self:
+        """Fit means and covariance to labels.
+
+        Args:
+            vectors: (N, D) standardised vectors.
+            codes: (N,) class of each, 0..K-1.
+            n_classes: K.
+            prior: (D, D) symmetric positive definite, shape of the within-class covariance.
+            strength: how many labels the prior covariance is worth.
+            scale: size of the prior covariance where labels say nothing of it.
+            mean_strength: how many labels the common centre is worth in each class mean.
+        """
+        means, counts = class_means(vectors, codes, n_classes)
+        covariance = within_class_covariance(
+            vectors - means[codes], len(codes) - n_classes, prior, strength=strength, scale=scale
+        )
+        centre = means.mean(axis=0)
+        means = centre + (means - centre) * (counts / (counts + mean_strength))[:, None]
+        return cls(means, covariance)
+
+    def discriminant(self) -> tuple[Doubles, Doubles]:
+        """Weights (D, K) and bias (K,) of the classes' log-likelihoods."""
+        weights: Doubles = cho_solve(cho_factor(self.covariance), self.means.T)
+        return weights, -0.5 * np.einsum("kd,dk->k", self.means, weights)

@@ -25,12 +25,14 @@ _LEAST_ROWS = 50  # fewer vectors have no neighbours to speak of
 class LocalScatter:
     """Mean (D,), standard deviation (D,) and local scatter (D, D) of a table's vectors, in the vectors' units.
 
-    Made once for a table it can be given to any number of fits in place of the table's vectors.
+    `rows` (M, D) float32 are those that neighbours are sought among. Made once for a table it can be given to any
+    number of fits in place of the table's vectors.
     """
 
     mean: Doubles
     deviation: Doubles
     covariance: Doubles
+    rows: npt.NDArray[np.float32]
 
     @classmethod
     def of(
@@ -64,7 +66,7 @@ class LocalScatter:
         asked = rng.permutation(len(standard))[:queries]
         _, kin = faiss.knn(standard[asked], standard, neighbours + 1)
         differences = (table[kin[:, 1:]] - table[asked, None]).reshape(-1, table.shape[1]).astype(np.float64)
-        return cls(mean, deviation, differences.T @ differences / (2 * len(differences)))
+        return cls(mean, deviation, differences.T @ differences / (2 * len(differences)), table)
 
 
 def _checked(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

@@ -10,21 +10,18 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import GroupKFold
 
-from surco.adapters.discriminant import discriminant
+from surco.adapters.discriminant import Gaussians
 from surco.adapters.errors import SettingsError
 from surco.adapters.logistic import logistic
-from surco.adapters.temperatures import (
-    CROSSFIT_LABELS,
-    FoldScores,
-    Temperatures,
-    crossfitted,
-    expected_temperatures,
-)
+from surco.adapters.support import Support
+from surco.adapters.temperatures import FoldScores, Temperatures
 
-__all__ = ["HeadSettings", "PooledHeads", "pooled_temperatures"]
+__all__ = ["LEAST_HELD_OUT", "HeadSettings", "Labelled", "PooledHeads", "held_out"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+LEAST_HELD_OUT = 20
+"""Labels from which on some are held out to see how far the rest is right."""
 _FOLDS = 5
 _CROSSFIT_MOST = 5000  # one temperature needs no more
 _PRIOR_SIZE = 0.5  # share of a table's variance that lies within classes, where no label says otherwise
@@ -41,15 +38,32 @@ class HeadSettings:
     C: float
     prior_strength: float
     mean_strength: float
-    pool_share: float
+    borrowed: float
     frequency_weight: float
 
     def __post_init__(self) -> None:
         _require(self.C, "C", above=0.0)
         _require(self.prior_strength, "prior_strength", above=0.0)
         _require(self.mean_strength, "mean_strength", least=0.0)
-        _require(self.pool_share, "pool_share", least=0.0, below=1.0)
+        _require(self.borrowed, "borrowed", least=0.0)
         _require(self.frequency_weight, "frequency_weight", least=0.0, most=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Standardised labelled vectors.
+
+    Attributes:
+        plain: (N, D) as they are: what is asked about.
+        taught: (N, D) drawn towards their neighbours: what is learned from.
+        codes: (N,) class of each, 0..K-1, each present.
+        groups: (N,) spatial block of each.
+    """
+
+    plain: Doubles
+    taught: Doubles
+    codes: Codes
+    groups: Codes
 
 
 def _require(
@@ -59,15 +73,10 @@ def _require(
     least: float = -np.inf,
     above: float = -np.inf,
     most: float = np.inf,
-    below: float = np.inf,
 ) -> None:
-    if not (
-        isinstance(value, Real) and np.isfinite(value) and least <= value <= most and above < value < below
-    ):
+    if not (isinstance(value, Real) and np.isfinite(value) and least <= value <= most and above < value):
         low = f"at least {least:g}" if above == -np.inf else f"above {above:g}"
-        high = (
-            f" and at most {most:g}" if most < np.inf else f" and below {below:g}" if below < np.inf else ""
-        )
+        high = f" and at most {most:g}" if most < np.inf else ""
         raise SettingsError(
             f"expected {name} to be a number {low}{high}; got {value!r}: leave it out for the default"
         )
@@ -75,29 +84,37 @@ def _require(
 
 @dataclass(frozen=True, slots=True)
 class PooledHeads:
-    """Weights (D, K) and bias (K,) of both heads, and labels of each class (K,)."""
+    """Both heads' weights (D, K) and bias (K,); labels of each class (K,); the discriminant's Gaussians.
+
+    `means` is (K, D), `covariance` (D, D).
+    """
 
     logistic: tuple[Doubles, Doubles]
     discriminant: tuple[Doubles, Doubles]
     counts: Doubles
+    means: Doubles
+    covariance: Doubles
 
     @classmethod
     def fit(
         cls, vectors: Doubles, codes: Codes, n_classes: int, prior: Doubles, settings: HeadSettings
     ) -> Self:
         """Fit both heads on standardised vectors (N, D) whose classes are 0..K-1, each present."""
+        gaussians = Gaussians.fit(
+            vectors,
+            codes,
+            n_classes,
+            prior,
+            strength=settings.prior_strength,
+            scale=_PRIOR_SIZE,
+            mean_strength=settings.mean_strength,
+        )
         return cls(
             logistic(vectors, codes, n_classes, C=settings.C),
-            discriminant(
-                vectors,
-                codes,
-                n_classes,
-                prior,
-                strength=settings.prior_strength,
-                scale=_PRIOR_SIZE,
-                mean_strength=settings.mean_strength,
-            ),
+            gaussians.discriminant(),
             np.bincount(codes, minlength=n_classes).astype(np.float64),
+            gaussians.means,
+            gaussians.covariance,
         )
 
     def pooled(self, temperatures: Temperatures) -> tuple[Doubles, Doubles]:
@@ -112,46 +129,38 @@ class PooledHeads:
         return weight * shares
 
 
-def pooled_temperatures(
-    vectors: Doubles,
-    codes: Codes,
-    groups: Codes,
-    heads: PooledHeads,
-    prior: Doubles,
-    settings: HeadSettings,
-    *,
-    with_pool: bool,
-) -> Temperatures:
-    """Temperatures for these labels: the expected ones, corrected on held-out groups where there are enough labels."""
-    expected = expected_temperatures(heads.counts, with_pool=with_pool)
-    n_groups = len(np.unique(groups))
-    if len(codes) < CROSSFIT_LABELS or n_groups < 3:
-        return expected
-    rows = np.random.default_rng(0).permutation(len(codes))[:_CROSSFIT_MOST]
-    splits = GroupKFold(min(_FOLDS, n_groups)).split(rows, groups=groups[rows])
-    folds = [
-        _fold(vectors, codes, rows[train], rows[test], expected, prior, settings) for train, test in splits
-    ]
-    return crossfitted(expected, [f for f in folds if f is not None])
+def held_out(
+    labelled: Labelled, expected: Temperatures, prior: Doubles, settings: HeadSettings
+) -> list[FoldScores]:
+    """What heads that did not see a group say of it, for five parts of the groups; nothing where labels are too few."""
+    n_groups = len(np.unique(labelled.groups))
+    if len(labelled.codes) < LEAST_HELD_OUT or n_groups < 3:
+        return []
+    rows = np.random.default_rng(0).permutation(len(labelled.codes))[:_CROSSFIT_MOST]
+    splits = GroupKFold(min(_FOLDS, n_groups)).split(rows, groups=labelled.groups[rows])
+    folds = [_fold(labelled, rows[train], rows[test], expected, prior, settings) for train, test in splits]
+    return [f for f in folds if f is not None]
 
 
 def _fold(
-    vectors: Doubles,
-    codes: Codes,
+    labelled: Labelled,
     train: Codes,
     test: Codes,
     expected: Temperatures,
     prior: Doubles,
     settings: HeadSettings,
 ) -> FoldScores | None:
+    codes = labelled.codes
     known, inner = np.unique(codes[train], return_inverse=True)
     test = test[np.isin(codes[test], known)]
     if len(known) < 2 or len(test) == 0:
         return None
-    heads = PooledHeads.fit(vectors[train], inner, len(known), prior, settings)
+    heads = PooledHeads.fit(labelled.taught[train], inner, len(known), prior, settings)
     weights, bias = heads.pooled(expected)
+    asked = labelled.plain[test]
     return FoldScores(
-        vectors[test] @ weights + bias,
+        asked @ weights + bias,
         heads.log_prior(settings.frequency_weight),
         np.searchsorted(known, codes[test]),
+        Support.of(heads.covariance, heads.means, np.zeros(0)).squared_distances(asked),
     )

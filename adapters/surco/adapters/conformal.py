@@ -1,0 +1,54 @@
+"""Sets of classes that hold the true one with a chosen probability, calibrated on places that taught nothing.
+
+Least ambiguous sets (Sadinle, Lei and Wasserman 2019, JASA 114): every class whose probability reaches a threshold, the
+quantile of the true class's probability among labels of held-out groups. Few such labels are stretched by what the
+adapter itself expects of the table: classes drawn from its calibrated probabilities, worth a fixed number of labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from surco.adapters.errors import SettingsError
+
+__all__ = ["class_sets", "threshold", "true_probabilities"]
+
+Doubles = npt.NDArray[np.float64]
+_EXPECTED_LABELS = 20.0
+_LEVELS = np.linspace(0, 1, 501)
+
+
+def true_probabilities(held_out: Doubles, expected: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """501 quantiles, evenly spaced, of the probability that the true class gets.
+
+    Args:
+        held_out: (M,) probability of the true class of labels that were held out; M may be 0.
+        expected: (R, K) probabilities of rows of the table: what the adapter expects the truth to be.
+    """
+    values = np.concatenate([held_out, expected.ravel()])
+    weights = np.concatenate([np.ones(len(held_out)), expected.ravel() * (_EXPECTED_LABELS / len(expected))])
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) - weights[order] / 2
+    quantiles = np.interp(_LEVELS * weights.sum(), reached, values[order])
+    return np.asarray(quantiles, np.float32)
+
+
+def threshold(quantiles: npt.NDArray[np.float32], coverage: float) -> float:
+    """The probability that a class must reach to be in the sets of a coverage.
+
+    Raises:
+        SettingsError: a coverage outside 0.5..0.99.
+    """
+    if not 0.5 <= coverage <= 0.99:
+        raise SettingsError(
+            f"expected a coverage from 0.5 to 0.99; got {coverage!r}: 0.9 holds the true class nine times of ten"
+        )
+    return float(np.interp(1 - coverage, _LEVELS, quantiles))
+
+
+def class_sets(probabilities: npt.NDArray[np.float32], least: float) -> npt.NDArray[np.bool_]:
+    """Which classes are in each row's set, (N, K): those of probability `least` or more, and always the likeliest."""
+    sets: npt.NDArray[np.bool_] = probabilities >= least
+    sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
+    return sets

@@ -1,0 +1,146 @@
+"""The fit of a crop-type adapter: standardise, borrow, fit both heads, hold groups out, fold into one matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from surco.adapters.borrowing import with_neighbours
+from surco.adapters.conformal import true_probabilities
+from surco.adapters.learned_prior import LearnedPrior
+from surco.adapters.linear_head import LinearHead
+from surco.adapters.local_scatter import LocalScatter
+from surco.adapters.pooled_heads import HeadSettings, Labelled, PooledHeads, held_out
+from surco.adapters.support import Support
+from surco.adapters.temperatures import (
+    CROSSFIT_LABELS,
+    FoldScores,
+    Temperatures,
+    crossfitted,
+    expected_temperatures,
+)
+
+__all__ = ["FittedHeads", "fit_heads", "standard_of"]
+
+Doubles = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+_EXPECTED_ROWS = 2000  # rows of the table that show what the adapter expects of it
+
+
+@dataclass(frozen=True, slots=True)
+class FittedHeads:
+    """What a fit leaves: the folded head, its temperatures, quantiles of the true class's probability, and support."""
+
+    head: LinearHead
+    temperatures: Temperatures
+    true_probabilities: npt.NDArray[np.float32]
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
+class _Standard:
+    """Centre (D,) and spread (D,) by which vectors are standardised."""
+
+    centre: Doubles
+    spread: Doubles
+
+    def apply(self, vectors: npt.NDArray[np.floating]) -> Doubles:
+        standard: Doubles = (vectors - self.centre) / self.spread
+        return standard
+
+
+def standard_of(
+    vectors: npt.NDArray[np.floating], scatter: LocalScatter | None, common: bool
+) -> tuple[Doubles, Doubles]:
+    """Centre (D,) and spread (D,) of a table, or of the labels (N, D) where the table is unknown.
+
+    Args:
+        vectors: (N, D) labelled vectors.
+        scatter: of the table's vectors.
+        common: one spread for all dimensions.
+    """
+    if scatter is None:
+        centre = vectors.mean(axis=0, dtype=np.float64)
+        spread = vectors.std(axis=0, dtype=np.float64)
+    else:
+        centre, spread = scatter.mean, scatter.deviation
+    if common:
+        spread = np.full_like(spread, np.sqrt(np.mean(spread**2)))
+    return centre, np.where(spread > 0, spread, 1.0)
+
+
+def fit_heads(
+    vectors: npt.NDArray[np.floating],
+    codes: Codes,
+    blocks: Codes,
+    scatter: LocalScatter | None,
+    prior: LearnedPrior,
+    settings: HeadSettings,
+    *,
+    common: bool,
+) -> FittedHeads:
+    """Fit both heads on labelled vectors (N, D) whose classes are 0..K-1, each present.
+
+    Args:
+        vectors: (N, D) labelled vectors.
+        codes: (N,) class of each.
+        blocks: (N,) spatial block of each.
+        scatter: what the unlabelled table says; None where it is unknown.
+        prior: what other tasks taught.
+        settings: of the heads.
+        common: one spread for all dimensions.
+    """
+    standard = _Standard(*standard_of(vectors, scatter, common))
+    labelled, rows = _labelled(standard.apply(vectors), codes, blocks, scatter, standard, settings.borrowed)
+    local = None if scatter is None else scatter.covariance / np.outer(standard.spread, standard.spread)
+    shape = prior.shape(standard.spread, local)
+    heads = PooledHeads.fit(labelled.taught, codes, int(codes.max()) + 1, shape, settings)
+    expected = expected_temperatures(heads.counts, with_pool=scatter is not None, table=prior.temperatures)
+    folds = held_out(labelled, expected, shape, settings)
+    factor = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else 1.0
+    head = _folded(heads, expected.times(factor), settings.frequency_weight, standard)
+    known = np.concatenate([f.true_probabilities(factor) for f in folds] or [np.zeros(0)])
+    return FittedHeads(
+        head,
+        expected.times(factor),
+        true_probabilities(known, head.probabilities(rows)),
+        _support(heads, folds, standard),
+    )
+
+
+def _labelled(
+    plain: Doubles,
+    codes: Codes,
+    blocks: Codes,
+    scatter: LocalScatter | None,
+    standard: _Standard,
+    borrowed: float,
+) -> tuple[Labelled, npt.NDArray[np.floating]]:
+    """The standardised labels, and plain rows (R, D) of the table, or the labels' own where it is unknown."""
+    if scatter is None:
+        known = plain[:_EXPECTED_ROWS] * standard.spread + standard.centre
+        return Labelled(plain, plain, codes, blocks), known
+    rows = standard.apply(scatter.rows).astype(np.float32)
+    taught = with_neighbours(plain, codes, rows, borrowed)
+    step = max(1, len(rows) // _EXPECTED_ROWS)
+    return Labelled(plain, taught, codes, blocks), scatter.rows[::step]
+
+
+def _folded(
+    heads: PooledHeads, temperatures: Temperatures, frequency_weight: float, standard: _Standard
+) -> LinearHead:
+    """One head on plain vectors: the standardisation, both heads, their temperatures and the class prior."""
+    weights, bias = heads.pooled(temperatures)
+    weights = weights / standard.spread[:, None]
+    bias = bias + heads.log_prior(frequency_weight) - standard.centre @ weights
+    return LinearHead(weights.astype(np.float32), bias.astype(np.float32))
+
+
+def _support(heads: PooledHeads, folds: list[FoldScores], standard: _Standard) -> Support:
+    """Support for plain vectors: the standardisation folded in."""
+    apart = np.concatenate([f.distances for f in folds] or [np.zeros(0, np.float32)])
+    covariance = heads.covariance * np.outer(standard.spread, standard.spread)
+    means = heads.means * standard.spread + standard.centre
+    return Support.of(covariance, means, apart.astype(np.float64))

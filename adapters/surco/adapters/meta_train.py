@@ -1,0 +1,204 @@
+"""Meta-training: what many tasks with a model's vectors teach the next one.
+
+Learned from the tasks, in this order: the shape of the within-class covariance, how it is mixed with a pool's local
+scatter and the identity, and the temperatures of both heads by labels a class and number of classes. Everything is
+chosen by the log-likelihood of held-out places, never by a table that it is used on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from surco.adapters.borrowing import with_neighbours
+from surco.adapters.crop_type_adapter import CropTypeAdapter
+from surco.adapters.crop_type_fit import standard_of
+from surco.adapters.discriminant import class_means
+from surco.adapters.errors import LabelsError, VectorsError
+from surco.adapters.learned_prior import LearnedPrior
+from surco.adapters.local_scatter import LocalScatter
+from surco.adapters.meta_tasks import LabelledTable, Task, draw_tasks
+from surco.adapters.pooled_heads import HeadSettings, PooledHeads
+from surco.adapters.temperatures import ANY_VECTORS
+
+__all__ = ["SHOTS", "learned_covariance", "meta_train"]
+
+Doubles = npt.NDArray[np.float64]
+SHOTS = (1, 3, 5, 10, 20)
+_IDENTITY_SHARES = (0.02, 0.1, 0.3)
+_LEARNED_SHARES = (0.0, 0.2, 0.4, 0.6)
+_MOST_TEST = 300
+_PENALTY = 0.01  # holds the slopes, which few tables tell, near those of any vectors
+_NO_CLASS = ("", "Unknown", "unknown", "unlabelled")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A standardised table: vectors (N, D) as they are, and as labels that borrowed, by task."""
+
+    table: LabelledTable
+    standard: Doubles
+    rows: npt.NDArray[np.float32]
+    local: Doubles
+    spread: Doubles
+    tasks: tuple[tuple[int, Task], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What both heads say of a task's test rows (M, K), the truth (M,), and how much the task counts."""
+
+    logistic: Doubles
+    discriminant: Doubles
+    truth: npt.NDArray[np.intp]
+    shots: int
+    weight: float
+
+
+def meta_train(
+    tables: Sequence[LabelledTable],
+    *,
+    model_id: str,
+    tasks: int = 12,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> LearnedPrior:
+    """Learn a prior for crop-type adapters from the tasks of several tables.
+
+    Args:
+        tables: of vectors of one model; at least one whose tasks can be drawn.
+        model_id: the encoder of the vectors.
+        tasks: drawn of each table for 1, 3, 5, 10 and 20 labels a class each.
+        seed: of the draws.
+        progress: called with a step's name, steps done and in all.
+
+    Raises:
+        LabelsError: no table has three classes that occur in both halves of its groups.
+        VectorsError: tables of several dimensions.
+    """
+    dimensions = {t.vectors.shape[1] for t in tables}
+    if len(dimensions) > 1:
+        raise VectorsError(
+            f"expected tables of vectors of one model; got dimensions {sorted(dimensions)}: encode them all with one"
+        )
+    prepared = [_prepared(t, tasks, seed + 1000 * i) for i, t in enumerate(tables)]
+    if not any(p.tasks for p in prepared):
+        raise LabelsError(
+            f"expected a table with three classes in at least two spatial groups each; got none in {len(tables)} "
+            "table(s): give tables with more labels, or with finer groups"
+        )
+    prior = LearnedPrior(learned_covariance(tables), model_id=model_id)
+    steps = len(_IDENTITY_SHARES) + len(_LEARNED_SHARES) + 2
+    done = iter(range(1, steps + 1))
+    for name, choices in (("learned_share", _LEARNED_SHARES), ("identity_share", _IDENTITY_SHARES)):
+        scores = {}
+        for value in choices:
+            tried = replace(prior, **{name: value})  # type: ignore[arg-type]  # both are numbers
+            answers = list(_answers(prepared, tried, with_pool=True))
+            scores[value] = _mean_surprise(_fitted(answers, "pool"), answers)
+            progress(f"covariance: {name} {value}", next(done), steps)
+        prior = replace(prior, **{name: min(scores, key=lambda v: scores[v])})  # type: ignore[arg-type]
+    temperatures: dict[str, Any] = {}
+    for name in ANY_VECTORS:
+        found = _fitted(list(_answers(prepared, prior, with_pool=name == "pool")), name)
+        temperatures[name] = tuple(tuple(round(float(v), 3) for v in row) for row in found.reshape(2, 3))
+        progress(f"temperatures: {name}", next(done), steps)
+    return replace(prior, temperatures=temperatures, record=_record(prepared, tasks, seed))
+
+
+def learned_covariance(tables: Sequence[LabelledTable]) -> Doubles:
+    """Within-class covariance (D, D) of several tables, mean variance one: the mean of the tables' shapes, weighed."""
+    shapes, weights = [], []
+    for table in tables:
+        labelled = ~np.isin(table.labels, _NO_CLASS)
+        vectors = table.vectors[labelled].astype(np.float64)
+        names, codes = np.unique(table.labels[labelled], return_inverse=True)
+        means, _ = class_means(vectors, codes, len(names))
+        residuals = vectors - means[codes]
+        scatter = residuals.T @ residuals
+        shapes.append(scatter * (len(scatter) / np.trace(scatter)))
+        weights.append(table.weight)
+    mean: Doubles = np.average(shapes, axis=0, weights=weights)
+    return mean
+
+
+def _prepared(table: LabelledTable, count: int, seed: int) -> _Prepared:
+    scatter = LocalScatter.of(table.vectors)
+    centre, spread = standard_of(table.vectors, scatter, common=True)
+    rng = np.random.default_rng(seed)
+    tasks = tuple((s, t) for s in SHOTS for t in draw_tasks(table, s, count, rng, _NO_CLASS))
+    standard = (table.vectors - centre) / spread
+    rows = ((scatter.rows - centre) / spread).astype(np.float32)
+    return _Prepared(table, standard, rows, scatter.covariance / np.outer(spread, spread), spread, tasks)
+
+
+def _answers(prepared: Sequence[_Prepared], prior: LearnedPrior, *, with_pool: bool) -> Iterator[_Answer]:
+    """Both heads of each task, fitted as the adapter fits them."""
+    settings = CropTypeAdapter().settings()
+    for each in prepared:
+        shape = prior.shape(each.spread, each.local if with_pool else None)
+        for shots, task in each.tasks:
+            yield _answer(each, shots, task, shape, settings, with_pool=with_pool)
+
+
+def _answer(
+    each: _Prepared, shots: int, task: Task, shape: Doubles, settings: HeadSettings, *, with_pool: bool
+) -> _Answer:
+    taught = each.standard[task.train]
+    if with_pool:
+        taught = with_neighbours(taught, task.train_codes, each.rows, settings.borrowed)
+    heads = PooledHeads.fit(taught, task.train_codes, len(task.classes), shape, settings)
+    kept = np.random.default_rng(0).permutation(len(task.test))[:_MOST_TEST]
+    asked = each.standard[task.test[kept]]
+    (w1, b1), (w2, b2) = heads.logistic, heads.discriminant
+    weight = each.table.weight / len(each.tasks)
+    return _Answer(asked @ w1 + b1, asked @ w2 + b2, task.test_codes[kept], shots, weight)
+
+
+def _fitted(answers: Sequence[_Answer], name: str) -> Doubles:
+    """The six constants of a temperature table's rows, fitted to the answers."""
+    start = np.array(ANY_VECTORS[name]).ravel()
+
+    def surprise(constants: Doubles) -> float:
+        return _mean_surprise(constants, answers) + _PENALTY * float(np.square(constants - start).sum())
+
+    best = minimize(surprise, start, method="BFGS", options={"maxiter": 20, "gtol": 2e-3})
+    found: Doubles = best.x
+    return found
+
+
+def _mean_surprise(constants: Doubles, answers: Sequence[_Answer]) -> float:
+    """Weighed mean over tasks of the mean negative log-likelihood."""
+    total = sum(a.weight * _surprise(constants, a) for a in answers)
+    return float(total / sum(a.weight for a in answers))
+
+
+def _surprise(constants: Doubles, answer: _Answer) -> float:
+    labels, classes = np.log(answer.shots / 5), np.log(answer.logistic.shape[1] / 6)
+    t1, t2 = (np.exp(a + b * labels + c * classes) for a, b, c in constants.reshape(2, 3))
+    logits = t1 * answer.logistic + t2 * answer.discriminant
+    return float((logsumexp(logits, axis=1) - logits[np.arange(len(logits)), answer.truth]).mean())
+
+
+def _record(prepared: Sequence[_Prepared], tasks: int, seed: int) -> dict[str, Any]:
+    return {
+        "tables": [
+            {
+                "name": p.table.name,
+                "rows": len(p.table.labels),
+                "classes": len(np.unique(p.table.labels)),
+                "tasks": len(p.tasks),
+                "weight": p.table.weight,
+            }
+            for p in prepared
+        ],
+        "labels_per_class": list(SHOTS),
+        "tasks_each": tasks,
+        "seed": seed,
+    }
