@@ -2,6 +2,19 @@
 
 from surco.adapters.adapter_store import ADAPTERS, load_adapter, read_card, save_adapter
 from surco.adapters.areas import ClassArea, MappedArea, StratifiedAreas, mapped_area, stratified_area
+from surco.adapters.areas_accuracy import AreaAccuracy, AreaRatio, ClassAccuracy, area_accuracy
+from surco.adapters.areas_estimate import AreaEstimate, AreaEstimates, AreaMethod, estimate_areas
+from surco.adapters.areas_plan import (
+    ALLOCATIONS,
+    Allocation,
+    PlannedStratum,
+    SamplePlan,
+    allocate,
+    draw_sample,
+    plan_sample,
+    sample_size,
+)
+from surco.adapters.areas_sample import AreaMap, ReferenceSample
 from surco.adapters.contract import Adapter, Learned
 from surco.adapters.crop_type_adapter import CropTypeAdapter
 from surco.adapters.errors import (
@@ -21,11 +34,20 @@ from surco.adapters.yield_adapter import YieldAdapter
 
 __all__ = [
     "ADAPTERS",
+    "ALLOCATIONS",
     "BASELINES",
     "Adapter",
     "AdapterError",
+    "Allocation",
+    "AreaAccuracy",
+    "AreaEstimate",
+    "AreaEstimates",
+    "AreaMap",
+    "AreaMethod",
+    "AreaRatio",
     "AreasError",
     "CardError",
+    "ClassAccuracy",
     "ClassArea",
     "CropTypeAdapter",
     "CrossValidation",
@@ -34,17 +56,26 @@ __all__ = [
     "Learned",
     "LocalScatter",
     "MappedArea",
+    "PlannedStratum",
+    "ReferenceSample",
+    "SamplePlan",
     "Scores",
     "SettingsError",
     "StratifiedAreas",
     "UnfittedError",
     "VectorsError",
     "YieldAdapter",
+    "allocate",
+    "area_accuracy",
     "cross_validate",
+    "draw_sample",
+    "estimate_areas",
     "holdout_report",
     "load_adapter",
     "mapped_area",
+    "plan_sample",
     "read_card",
+    "sample_size",
     "save_adapter",
     "stratified_area",
 ]
