@@ -22,6 +22,7 @@ from surco.adapters.errors import (
     AreasError,
     CardError,
     LabelsError,
+    LegendError,
     SettingsError,
     UnfittedError,
     VectorsError,
@@ -29,13 +30,21 @@ from surco.adapters.errors import (
 from surco.adapters.evaluate import CrossValidation, cross_validate, holdout_report
 from surco.adapters.evaluation import BASELINES
 from surco.adapters.local_scatter import LocalScatter
+from surco.adapters.regression_evaluate import (
+    REGRESSION_BASELINES,
+    RegressionEvaluation,
+    cross_validate_values,
+)
+from surco.adapters.regression_scores import RegressionScores, paired_difference, score_values
 from surco.adapters.scores import Estimate, Scores
 from surco.adapters.yield_adapter import YieldAdapter
+from surco.adapters.yield_plot import draw_values
 
 __all__ = [
     "ADAPTERS",
     "ALLOCATIONS",
     "BASELINES",
+    "REGRESSION_BASELINES",
     "Adapter",
     "AdapterError",
     "Allocation",
@@ -54,10 +63,13 @@ __all__ = [
     "Estimate",
     "LabelsError",
     "Learned",
+    "LegendError",
     "LocalScatter",
     "MappedArea",
     "PlannedStratum",
     "ReferenceSample",
+    "RegressionEvaluation",
+    "RegressionScores",
     "SamplePlan",
     "Scores",
     "SettingsError",
@@ -68,14 +80,18 @@ __all__ = [
     "allocate",
     "area_accuracy",
     "cross_validate",
+    "cross_validate_values",
     "draw_sample",
+    "draw_values",
     "estimate_areas",
     "holdout_report",
     "load_adapter",
     "mapped_area",
+    "paired_difference",
     "plan_sample",
     "read_card",
     "sample_size",
     "save_adapter",
+    "score_values",
     "stratified_area",
 ]
