@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from surco.adapters.errors import LegendError
 from surco.adapters.legends.class_names import plain_name
@@ -125,19 +126,22 @@ class Legend:
         return tuple(chain)
 
     def parents(self, labels: Sequence[str]) -> dict[str, str]:
-        """For each label that has a place here the name of the next class above of another name.
+        """The class above each label that has a place here, the one above that, and so on up to the roots.
 
-        Labels without a place, and roots, are not in it. This is what hierarchical scores take.
+        This is what hierarchical scores take. A class above whose name is also that of a deeper class carries its code:
+        `"Fallow"` lies below `"Fallow (24)"`. Labels without a place are not in it.
         """
         out: dict[str, str] = {}
         for label in labels:
-            own, above = self.find(label), self.above(label)
-            chain = self.ancestors(own.code)[1:] if own else self.ancestors(above.code) if above else ()
-            known = plain_name(own.name if own else label)
-            name = next((each.name for each in chain if plain_name(each.name) != known), None)
-            if name is not None:
-                out[label] = name
+            own, kind_of = self.find(label), self.above(label)
+            place = own or kind_of
+            chain = [] if place is None else [self._title(each) for each in self.ancestors(place.code)]
+            chain = [label, *chain[1:]] if own else [label, *chain]
+            out |= dict(pairwise(chain))
         return out
+
+    def _title(self, each: LegendClass) -> str:
+        return each.name if self._by_name[plain_name(each.name)] == each else f"{each.name} ({each.code})"
 
     def rows_for(self, labels: Sequence[str]) -> list[dict[str, str]]:
         """The rows of the classes that labels name, or are kinds of, and of all above them: plain JSON for a card."""

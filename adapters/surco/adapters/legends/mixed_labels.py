@@ -80,8 +80,8 @@ def fit_mixed(
     legend: Legend,
     *,
     groups: Any = None,
-    pool: Any = None,
     rounds: int = 3,
+    **also: Any,
 ) -> MixedFit:
     """Fit a classifier on labels of several levels; the same labels always give the same adapter.
 
@@ -91,8 +91,8 @@ def fit_mixed(
         y: (N,) class names, exact or not.
         legend: the tree they stand in.
         groups: (N,) spatial block of each label.
-        pool: as the adapter's `fit` takes it.
         rounds: how often the inexact labels are given out at most.
+        also: what the adapter's `fit` takes beside, such as `pool` and `prior`.
 
     Raises:
         LabelsError, VectorsError: as the adapter's `fit`.
@@ -103,14 +103,14 @@ def fit_mixed(
     exact = ~np.isin(labels.y, list(labels.among))
     used = labels.y.copy()
     fitted = clone(adapter).fit(
-        vectors[exact], used[exact], groups=None if blocks is None else blocks[exact], pool=pool
+        vectors[exact], used[exact], groups=None if blocks is None else blocks[exact], **also
     )
     for _ in range(rounds if not exact.all() else 0):
         given_out = _likeliest_below(fitted, vectors[~exact], labels.y[~exact], labels.among)
         if (given_out == used[~exact]).all():
             break
         used[~exact] = given_out
-        fitted = clone(adapter).fit(vectors, used, groups=blocks, pool=pool)
+        fitted = clone(adapter).fit(vectors, used, groups=blocks, **also)
     return MixedFit(fitted, used, labels)
 
 
