@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surco.adapters.areas_plan import Allocation, allocate
+from surco.adapters.areas_allocation import Allocation, allocate
 from surco.adapters.areas_sample import AreaMap, ReferenceSample
 
 CLASSES = ("cherry", "maize", "oats", "vineyard", "wheat")

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from area_maps import CLASSES, country, visited
 
-from surco.adapters import AreaMap, AreasError, ReferenceSample, estimate_areas, stratified_area
-from surco.adapters.areas_estimate import LEAST_UNITS
+from surco.adapters import (
+    LEAST_UNITS,
+    AreaMap,
+    AreasError,
+    ReferenceSample,
+    count_areas,
+    estimate_areas,
+    stratified_area,
+)
 from surco.adapters.areas_sample import design_deviations
 
 MAPS = 500
@@ -113,6 +120,17 @@ def test_classes_add_up_to_each_domain() -> None:
         assert sum(f.units for f in halves) == 500
 
 
+def test_a_count_has_no_estimate() -> None:
+    """Without a sample there are mapped and expected hectares by domain, and a word instead of an interval."""
+    land = country(np.random.default_rng(9), 2000, uneven=True)
+    west, _ = count_areas(land.area_map, domain=land.comuna // 5, names=["west", "east"])
+    inside = land.area_map.hectares * (land.comuna < 5)
+    assert west.method == "counted"
+    assert [c.mapped for c in west.classes] == pytest.approx(np.bincount(land.area_map.mapped, inside, 5))
+    assert [c.expected for c in west.classes] == pytest.approx(inside @ land.area_map.probabilities)
+    assert all(c.area is None and c.low is None and c.note == "no probability sample" for c in west.classes)
+
+
 def test_domains_with_few_places_get_a_sentence() -> None:
     """A domain with too few sampled places has mapped hectares and a sentence instead of an estimate."""
     rng = np.random.default_rng(6)
@@ -153,7 +171,7 @@ def test_classes_that_the_sample_says_little_of() -> None:
     reference = pure.copy()
     reference[0] = "c"
     some = estimate_areas(land, ReferenceSample(row, reference, np.full(25, 0.25), pure), method="stratified")
-    assert some[0].classes[2].note == "rests on 1 sampled places"
+    assert some[0].classes[2].note == "rests on few sampled places: 1"
 
 
 def place(**changes: np.ndarray) -> ReferenceSample:

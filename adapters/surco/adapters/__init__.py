@@ -3,17 +3,10 @@
 from surco.adapters.adapter_store import ADAPTERS, load_adapter, read_card, save_adapter
 from surco.adapters.areas import ClassArea, MappedArea, StratifiedAreas, mapped_area, stratified_area
 from surco.adapters.areas_accuracy import AreaAccuracy, AreaRatio, ClassAccuracy, area_accuracy
-from surco.adapters.areas_estimate import AreaEstimate, AreaEstimates, AreaMethod, estimate_areas
-from surco.adapters.areas_plan import (
-    ALLOCATIONS,
-    Allocation,
-    PlannedStratum,
-    SamplePlan,
-    allocate,
-    draw_sample,
-    plan_sample,
-    sample_size,
-)
+from surco.adapters.areas_allocation import ALLOCATIONS, Allocation, allocate, sample_size
+from surco.adapters.areas_count import AreaEstimate, AreaEstimates, AreaMethod, count_areas
+from surco.adapters.areas_estimate import LEAST_UNITS, estimate_areas
+from surco.adapters.areas_plan import PlannedStratum, SamplePlan, draw_sample, plan_sample
 from surco.adapters.areas_sample import AreaMap, ReferenceSample
 from surco.adapters.contract import Adapter, Learned
 from surco.adapters.crop_type_adapter import CropTypeAdapter
@@ -44,6 +37,7 @@ __all__ = [
     "ADAPTERS",
     "ALLOCATIONS",
     "BASELINES",
+    "LEAST_UNITS",
     "REGRESSION_BASELINES",
     "Adapter",
     "AdapterError",
@@ -79,6 +73,7 @@ __all__ = [
     "YieldAdapter",
     "allocate",
     "area_accuracy",
+    "count_areas",
     "cross_validate",
     "cross_validate_values",
     "draw_sample",

@@ -16,76 +16,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from surco.adapters.areas_count import (
+    AreaEstimate,
+    AreaEstimates,
+    AreaMethod,
+    KnownAreas,
+    checked_domain,
+    known_areas,
+)
 from surco.adapters.areas_sample import AreaMap, ReferenceSample, design_deviations
 from surco.adapters.errors import AreasError
 
-__all__ = ["LEAST_UNITS", "METHODS", "AreaEstimate", "AreaEstimates", "AreaMethod", "estimate_areas"]
+__all__ = ["LEAST_UNITS", "METHODS", "estimate_areas"]
 
 Doubles = npt.NDArray[np.float64]
-AreaMethod = Literal["assisted", "stratified"]
-METHODS = {
-    "stratified": "stratified estimator (Olofsson et al. 2014; Stehman 2014)",
-    "assisted": "model-assisted estimator (Angelopoulos et al. 2023, PPI++)",
-}
+METHODS = ("assisted", "stratified")
 LEAST_UNITS = 20
 """Sampled places below which a domain gets no estimate: the normal theory of intervals needs about so many."""
 _FEW = 5
-
-
-@dataclass(frozen=True, slots=True)
-class AreaEstimate:
-    """Hectares of one class in one domain.
-
-    `mapped` is counted from the map. `area`, `standard_error`, `low` and `high` (the interval) are None where `note`
-    says why there is none; `units` is how many sampled places of the domain are of this class.
-    """
-
-    label: str
-    mapped: float
-    area: float | None
-    standard_error: float | None
-    low: float | None
-    high: float | None
-    units: int
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AreaEstimates:
-    """Hectares of all classes in one domain.
-
-    Attributes:
-        domain: its name.
-        hectares: of the domain; estimated areas add up to it.
-        units: sampled places in it.
-        classes: by class: those of the map in its order, then classes that only the sample has, by name.
-        method: "assisted" or "stratified".
-        power: lambda, how far the map's probabilities were believed, 0..1; 0 for "stratified".
-        confidence: of the intervals.
-    """
-
-    domain: str
-    hectares: float
-    units: int
-    classes: tuple[AreaEstimate, ...]
-    method: AreaMethod
-    power: float
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """What is known of one domain without a sample: hectares, and by class (C,) those mapped and those expected."""
-
-    hectares: float
-    mapped: Doubles
-    expected: Doubles
 
 
 def estimate_areas(
@@ -114,17 +67,16 @@ def estimate_areas(
     Raises:
         AreasError: an unknown method or confidence, a sample of other rows, domains of another length.
     """
-    domains = _checked_domain(area_map, sample, domain, names, method, confidence)
+    _require(area_map, sample, method, confidence)
+    domains = checked_domain(area_map, domain, names)
     labels, reference = _labels(area_map, sample)
     proxies = np.zeros((len(sample), len(labels)))
     proxies[:, : len(area_map.classes)] = area_map.probabilities[sample.row]
     answers = []
-    for code, (name, known) in enumerate(
-        zip(names, _knowns(area_map, domains, names, len(labels)), strict=True)
-    ):
+    for code, known in enumerate(known_areas(area_map, domains, len(names), len(labels))):
         hectares = area_map.hectares[sample.row] * (domains[sample.row] == code)
         found = _Found(sample, hectares, np.eye(len(labels))[reference], proxies)
-        answers.append(_domain(name, labels, known, found, method, confidence))
+        answers.append(_domain(names[code], labels, known, found, method, confidence))
     return tuple(answers)
 
 
@@ -163,40 +115,42 @@ class _Found:
 
 
 def _domain(
-    name: str, labels: Sequence[str], known: _Known, found: _Found, method: AreaMethod, confidence: float
+    name: str,
+    labels: Sequence[str],
+    known: KnownAreas,
+    found: _Found,
+    method: AreaMethod,
+    confidence: float,
 ) -> AreaEstimates:
     units, seen = int(found.inside.sum()), found.reference[found.inside].sum(axis=0).astype(int)
+    counted = zip(labels, known.mapped.tolist(), known.expected.tolist(), seen.tolist(), strict=True)
     if units < LEAST_UNITS:
         note = f"{units} sampled places lie here; an estimate needs {LEAST_UNITS}"
-        classes = tuple(
-            AreaEstimate(label, float(mapped), None, None, None, None, int(count), note)
-            for label, mapped, count in zip(labels, known.mapped, seen, strict=True)
-        )
-        return AreaEstimates(name, known.hectares, units, classes, method, 0.0, confidence)
+        few = tuple(AreaEstimate(*each[:3], None, None, None, None, each[3], note) for each in counted)
+        return AreaEstimates(name, known.hectares, units, few, method, 0.0, confidence)
     own, helped = found.deviations(found.reference), found.deviations(found.proxies)
     power = _power(own, helped) if method == "assisted" else 0.0
-    shares = found.shares(found.reference - power * found.proxies)
-    area = power * known.expected + known.hectares * shares
+    area = power * known.expected + known.hectares * found.shares(found.reference - power * found.proxies)
     error = known.hectares * np.sqrt(((own - power * helped) ** 2).sum(axis=0))
     margin = stats.t.ppf(0.5 + confidence / 2, found.freedom()) * error
-    columns = (known.mapped, area, error, margin)
-    rows = zip(labels, np.stack(columns, axis=1).tolist(), seen.tolist(), strict=True)
-    classes = tuple(_class(known.hectares, label, values, count) for label, values, count in rows)
+    figures = np.stack((area, error, margin), axis=1).tolist()
+    classes = tuple(_class(known.hectares, *each) for each in zip(counted, figures, strict=True))
     return AreaEstimates(name, known.hectares, units, classes, method, power, confidence)
 
 
-def _class(total: float, label: str, values: Sequence[float], seen: int) -> AreaEstimate:
-    mapped, area, error, margin = values
+def _class(total: float, counted: tuple[str, float, float, int], figures: Sequence[float]) -> AreaEstimate:
+    label, mapped, expected, seen = counted
+    area, error, margin = figures
     if seen == 0:
-        return AreaEstimate(label, mapped, None, None, None, None, 0, "no sampled place is of this class")
+        note = "no sampled place is of this class"
+        return AreaEstimate(label, mapped, expected, None, None, None, None, 0, note)
     area = min(max(area, 0.0), total)
     if error <= 1e-9 * total:
         note = "the sample met no error, so it shows no variance"
-        return AreaEstimate(label, mapped, area, None, None, None, seen, note)
-    note = f"rests on {seen} sampled places" if seen < _FEW else ""
-    return AreaEstimate(
-        label, mapped, area, error, max(area - margin, 0.0), min(area + margin, total), seen, note
-    )
+        return AreaEstimate(label, mapped, expected, area, None, None, None, seen, note)
+    note = f"rests on few sampled places: {seen}" if seen < _FEW else ""
+    low, high = max(area - margin, 0.0), min(area + margin, total)
+    return AreaEstimate(label, mapped, expected, area, error, low, high, seen, note)
 
 
 def _power(own: Doubles, helped: Doubles) -> float:
@@ -217,43 +171,12 @@ def _labels(area_map: AreaMap, sample: ReferenceSample) -> tuple[list[str], npt.
     return labels, np.array([place[label] for label in sample.reference.tolist()], np.int64)
 
 
-def _knowns(
-    area_map: AreaMap, domains: npt.NDArray[np.int64], names: Sequence[str], labels: int
-) -> list[_Known]:
-    """Sums over the whole map, by domain; places in none are counted in a last bin that is dropped."""
-    k, bins = len(area_map.classes), np.where(domains < 0, len(names), domains)
-    total = np.bincount(bins, area_map.hectares, len(names) + 1)
-    mapped, expected = np.zeros((len(names) + 1, labels)), np.zeros((len(names) + 1, labels))
-    counts = np.bincount(bins * k + area_map.mapped, area_map.hectares, (len(names) + 1) * k)
-    mapped[:, :k] = counts.reshape(-1, k)
-    for column in range(k):
-        chances = area_map.hectares * area_map.probabilities[:, column]
-        expected[:, column] = np.bincount(bins, chances, len(names) + 1)
-    return [_Known(float(total[i]), mapped[i], expected[i]) for i in range(len(names))]
-
-
-def _checked_domain(
-    area_map: AreaMap,
-    sample: ReferenceSample,
-    domain: Any,
-    names: Sequence[str],
-    method: str,
-    confidence: float,
-) -> npt.NDArray[np.int64]:
+def _require(area_map: AreaMap, sample: ReferenceSample, method: str, confidence: float) -> None:
     if method not in METHODS:
-        raise AreasError(
-            f"expected the method {' or '.join(sorted(METHODS))}; got {method!r}: use one of them"
-        )
+        raise AreasError(f"expected the method {' or '.join(METHODS)}; got {method!r}: use one of them")
     if not 0 < confidence < 1:
         raise AreasError(f"expected a confidence between 0 and 1; got {confidence}: use 0.95 for 95 %")
     if sample.row.min() < 0 or sample.row.max() >= len(area_map):
         raise AreasError(
             f"expected a sample of the map's {len(area_map)} places; got a row outside: pass the map it was drawn from"
         )
-    found = np.zeros(len(area_map), np.int64) if domain is None else np.asarray(domain, np.int64)
-    if found.shape != (len(area_map),) or found.min() < -1 or found.max() >= len(names):
-        raise AreasError(
-            f"expected a domain 0 to {len(names) - 1}, or -1, of each of {len(area_map)} places; got shape "
-            f"{found.shape}: pass the positions of the domains' names"
-        )
-    return found
