@@ -56,9 +56,10 @@ class PixelVectors:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self.valid.shape[0], self.valid.shape[1]
+        height, width = self.valid.shape
+        return int(height), int(width)
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return self.vectors.shape[2]
+        return int(self.vectors.shape[2])
