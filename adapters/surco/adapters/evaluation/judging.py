@@ -20,7 +20,7 @@ from surco.adapters.evaluation.selective import Coverage, coverages, selective_a
 from surco.adapters.evaluation.splits import Split
 from surco.adapters.scores import Difference, Scores, score, score_difference
 
-__all__ = ["COVERAGES", "ClassScore", "Entry", "Evaluation", "evaluate", "evaluate_fitted", "judge"]
+__all__ = ["COVERAGES", "FLOOR", "ClassScore", "Entry", "Evaluation", "evaluate", "evaluate_fitted", "judge"]
 
 COVERAGES = (0.8, 0.9, 0.95)
 FLOOR = "majority class"
@@ -40,13 +40,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class of the adapter: labels tested, precision, recall, F1, and its probability's calibration error."""
+    """One class of the adapter: labels tested, precision, recall, F1, and its probability's calibration error.
+
+    Precision is None where it was never answered, recall where it never occurred, F1 where neither.
+    """
 
     name: str
     n: int
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     calibration_error: float
 
 
@@ -105,6 +108,7 @@ def evaluate(
     shots: Sequence[int] = SHOTS,
     draws: int = 10,
     baselines: Sequence[str] | None = None,
+    prior: Any = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate an unfitted adapter beside every baseline on rows held out in turn.
@@ -117,12 +121,13 @@ def evaluate(
         shots: labels a class of the label-efficiency curves; none leaves them out.
         draws: of each point of the curves.
         baselines: names of `BASELINES`; None takes all.
+        prior: what other tasks taught, handed to the adapter's `fit`; None hands nothing.
         progress: called as `progress(done, total, text)`.
 
     Raises:
         LabelsError: no part of the split can be learned without.
     """
-    entries = contenders(adapter, data, baselines)
+    entries = contenders(adapter, data, baselines, prior)
     held = hold_out(entries, data, split, coverages=COVERAGES, progress=progress)
     curves = None
     if shots:
@@ -238,11 +243,19 @@ def _best(entries: Sequence[Entry]) -> str:
 def _class_scores(scores: Scores, errors: Doubles) -> tuple[ClassScore, ...]:
     confusion = np.array(scores.confusion)
     right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    recall = np.where(true > 0, right / np.maximum(true, 1), np.nan)
-    precision = np.where(predicted > 0, right / np.maximum(predicted, 1), np.nan)
     either = true + predicted
-    f1 = np.where(either > 0, 2 * right / np.maximum(either, 1), np.nan)
     return tuple(
-        ClassScore(name, int(true[i]), float(precision[i]), float(recall[i]), float(f1[i]), float(errors[i]))
+        ClassScore(
+            name,
+            int(true[i]),
+            _share(right[i], predicted[i]),
+            _share(right[i], true[i]),
+            _share(2 * right[i], either[i]),
+            float(errors[i]),
+        )
         for i, name in enumerate(scores.classes)
     )
+
+
+def _share(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole > 0 else None
