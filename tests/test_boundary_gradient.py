@@ -10,7 +10,7 @@ from surco.adapters.boundaries import FieldObjects, PixelVectors, gradient_objec
 from surco.adapters.boundaries.gradient_fallback import vector_gradient
 
 
-@pytest.mark.parametrize("dimension", [3, 64, 128])
+@pytest.mark.parametrize("dimension", [8, 64, 128])
 def test_a_patchwork_is_taken_apart(dimension: int) -> None:
     """Fields with plain vectors are found one by one, with lanes between them or without, in any dimension."""
     area, fields = patchwork(dimension=dimension, lane=0)
