@@ -27,7 +27,16 @@ from store_builders import (
     unit_vectors,
 )
 
-from surco.embedstore import LabelError, Labels, Season, Store, StoreError, match_labels, read_labels
+from surco.embedstore import (
+    LabelError,
+    Labels,
+    Season,
+    Store,
+    StoreError,
+    match_labels,
+    read_label_column,
+    read_labels,
+)
 
 
 def feature(geometry: object, **properties: object) -> dict[str, object]:
@@ -346,3 +355,15 @@ def test_real_declarations_are_read() -> None:
     labels = read_labels(shared("stac/flanders_2019/parcels.geojson"))
     assert len(labels) == 19
     assert set(shapely.get_dimensions(labels.geometry)) == {2}
+
+
+def test_any_column_of_a_label_file_is_read(tmp_path: Path) -> None:
+    """A property comes as text in the order of the features, empty where a feature has none; others are listed."""
+    point = {"type": "Point", "coordinates": [-71.5, -35.4]}
+    properties = [{"label": "a", "season": "2023-24"}, {"label": "b"}, {"label": "c", "season": 2024}]
+    features = [{"type": "Feature", "geometry": point, "properties": each} for each in properties]
+    file = tmp_path / "labels.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    assert read_label_column(file, "season") == ["2023-24", "", "2024"]
+    with pytest.raises(LabelError, match="columns label, season"):
+        read_label_column(file, "year")

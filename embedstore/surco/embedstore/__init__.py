@@ -16,7 +16,7 @@ from surco.embedstore.errors import (
 )
 from surco.embedstore.garbage import Collected, Garbage, collect_garbage
 from surco.embedstore.history import VersionInfo, rollback, versions
-from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_labels
+from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_label_column, read_labels
 from surco.embedstore.matching import Conflict, Examples, match_labels
 from surco.embedstore.places import comuna_at, comuna_of, comunas
 from surco.embedstore.pulling import pull
@@ -89,6 +89,7 @@ __all__ = [
     "pull",
     "push",
     "quantize",
+    "read_label_column",
     "read_labels",
     "rollback",
     "run_sql",

@@ -16,7 +16,7 @@ import shapely
 
 from surco.embedstore.errors import LabelError
 
-__all__ = ["CLASS_COLUMNS", "Labels", "read_labels"]
+__all__ = ["CLASS_COLUMNS", "Labels", "read_label_column", "read_labels"]
 
 CLASS_COLUMNS = (
     "label",
@@ -84,6 +84,25 @@ def read_labels(path: str | Path, class_column: str | None = None) -> Labels:
     labels = [_class_of(feature, column, number, file) for number, feature in _numbered(features)]
     ids = [_id_of(feature, number) for number, feature in _numbered(features)]
     return Labels(shapes, labels, ids, file)
+
+
+def read_label_column(path: str | Path, column: str) -> list[str]:
+    """Any property of a label file as text, one value a feature, in the order of `read_labels`; empty where missing.
+
+    Raises:
+        LabelError: as `read_labels`, or no feature has the property.
+    """
+    file = Path(path)
+    features = _features(_parse(file), file)
+    if not any(column in feature["properties"] for feature in features):
+        columns = sorted({name for feature in features for name in feature["properties"]})
+        raise LabelError(
+            f"a column {column!r}",
+            f"{file} with the columns {', '.join(columns) or '(none)'}",
+            "Name one of them.",
+        )
+    values = [feature["properties"].get(column) for feature in features]
+    return ["" if value is None else str(value).strip() for value in values]
 
 
 def _parse(file: Path) -> dict[str, Any]:
