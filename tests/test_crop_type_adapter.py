@@ -187,7 +187,7 @@ def test_fit_of_a_handful_takes_milliseconds():
     CropTypeAdapter().fit(X, y)
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         CropTypeAdapter().fit(X, y)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.1

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from surco.adapters.blas_threads import single_threaded
 from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
 from surco.adapters.conformal import class_sets, threshold
 from surco.adapters.contract import Learned, require_sound, tensor
@@ -88,15 +89,11 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.classes_, codes = checked_labels(y, len(vectors))
         blocks = checked_groups(groups, len(vectors))
         scatter = None if pool is None else self._scatter(pool)
-        fitted = fit_heads(
-            vectors,
-            codes,
-            blocks,
-            scatter,
-            prior or LearnedPrior(),
-            self.settings(),
-            common=self.scaling == "common",
-        )
+        settings, common = self.settings(), self.scaling == "common"
+        with single_threaded():
+            fitted = fit_heads(
+                vectors, codes, blocks, scatter, prior or LearnedPrior(), settings, common=common
+            )
         self.head_, self.temperatures_ = fitted.head, fitted.temperatures
         self.true_probabilities_, self.support_ = fitted.true_probabilities, fitted.support
         self.labels_per_class_ = np.bincount(codes, minlength=len(self.classes_))

@@ -26,6 +26,9 @@ __all__ = ["FittedHeads", "fit_heads", "standard_of"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+_NEIGHBOUR_ROWS = (
+    8000  # rows of the table that labels may borrow from: more cost time, and are not measurably better
+)
 _EXPECTED_ROWS = 2000  # rows of the table that show what the adapter expects of it
 
 
@@ -122,10 +125,11 @@ def _labelled(
     if scatter is None:
         known = plain[:_EXPECTED_ROWS] * standard.spread + standard.centre
         return Labelled(plain, plain, codes, blocks), known
-    rows = standard.apply(scatter.rows).astype(np.float32)
-    taught = with_neighbours(plain, codes, rows, borrowed)
-    step = max(1, len(rows) // _EXPECTED_ROWS)
-    return Labelled(plain, taught, codes, blocks), scatter.rows[::step]
+    asked = scatter.rows[:: max(1, len(scatter.rows) // _NEIGHBOUR_ROWS)]
+    taught = with_neighbours(plain, codes, standard.apply(asked).astype(np.float32), borrowed)
+    return Labelled(plain, taught, codes, blocks), scatter.rows[
+        :: max(1, len(scatter.rows) // _EXPECTED_ROWS)
+    ]
 
 
 def _folded(

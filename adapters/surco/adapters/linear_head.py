@@ -7,17 +7,23 @@ class). So one (D, K) matrix and one bias answer every query, with one matrix pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from surco.adapters.blas_threads import single_threaded, usable_threads
+
 __all__ = ["LinearHead"]
 
 Floats = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.generic]
-_BLOCK_VALUES = 1 << 19  # 2 MB of float32 a block: the block, its logits and the weights stay in cache
+_BLOCK_VALUES = (
+    1 << 17
+)  # half a megabyte of float32 a block: the block and its scores stay in the core's own cache
+_BLOCKS_A_THREAD = 8  # fewer are not worth a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +43,66 @@ class LinearHead:
         is applied to the K scores of a row instead of its D values.
         """
         out = np.empty((len(vectors), len(self.bias)), np.float32)
-        for rows, scores in self._blocks(vectors, scale):
+
+        def keep(rows: slice, scores: Floats) -> None:
             out[rows] = scores.T
+
+        self._each_block(vectors, scale, keep)
         return out
 
     def probabilities(self, vectors: Vectors, scale: Floats | None = None) -> Floats:
         """Class probabilities (N, K) float32, rows summing to one; see `logits`."""
         out = np.empty((len(vectors), len(self.bias)), np.float32)
-        for rows, scores in self._blocks(vectors, scale):
+
+        def keep(rows: slice, scores: Floats) -> None:
             scores -= scores.max(axis=0)
             np.exp(scores, out=scores)
             scores /= scores.sum(axis=0)
             out[rows] = scores.T
+
+        self._each_block(vectors, scale, keep)
         return out
 
     def codes(self, vectors: Vectors, scale: Floats | None = None) -> npt.NDArray[np.intp]:
         """Position (N,) of the most probable class, the first of equals, without keeping the scores of all rows."""
-        out = np.zeros(len(vectors), np.intp)
-        for rows, scores in self._blocks(vectors, scale):
-            best, winner = scores[0], out[rows]
-            for k in range(
-                1, len(scores)
-            ):  # argmax along the first axis, over whole rows instead of single values
-                np.copyto(winner, k, where=scores[k] > best)
-                np.maximum(best, scores[k], out=best)
+        classes = len(self.bias)
+        kind = np.uint8 if classes <= np.iinfo(np.uint8).max else np.uint32
+        rank = np.arange(classes, 0, -1, dtype=kind)[:, None]  # the first class has the highest
+        out = np.empty(len(vectors), np.intp)
+
+        def keep(rows: slice, scores: Floats) -> None:
+            # argmax along memory: comparing whole rows of one class is vectorised, numpy's argmax of short rows is not.
+            best = np.equal(scores, scores.max(axis=0)) * rank
+            np.subtract(classes, best.max(axis=0), out=out[rows], casting="unsafe")
+
+        self._each_block(vectors, scale, keep)
         return out
 
-    def _blocks(self, vectors: Vectors, scale: Floats | None) -> Iterator[tuple[slice, Floats]]:
-        """Rows and their logits with the classes first, (K, block): reductions over classes then run along memory."""
+    def _each_block(
+        self, vectors: Vectors, scale: Floats | None, keep: Callable[[slice, Floats], None]
+    ) -> None:
+        """Call `keep` with rows and their scores, classes first (K, rows), in parallel where there are many rows."""
         step = max(1, _BLOCK_VALUES // max(self.weights.shape))
-        turned = np.ascontiguousarray(self.weights.T)
-        for start in range(0, len(vectors), step):
-            rows = slice(start, min(start + step, len(vectors)))
-            scores = turned @ vectors[rows].astype(np.float32, copy=False).T
-            if scale is not None:
-                scores *= scale[rows]
-            scores += self.bias[:, None]
-            yield rows, scores
+        starts = range(0, len(vectors), step)
+        threads = min(usable_threads(), max(1, len(starts) // _BLOCKS_A_THREAD))
+        share = -(-len(starts) // threads) if starts else 0
+
+        def work(number: int) -> None:
+            for start in starts[number * share : (number + 1) * share]:
+                rows = slice(start, min(start + step, len(vectors)))
+                keep(rows, self._scores(vectors[rows], None if scale is None else scale[rows]))
+
+        # Products of blocks this small are slower on several threads of BLAS, much slower where the machine is busy.
+        with single_threaded():
+            if threads == 1:
+                work(0)
+                return
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, range(threads)))
+
+    def _scores(self, vectors: Vectors, scale: Floats | None) -> Floats:
+        scores = np.ascontiguousarray((vectors.astype(np.float32, copy=False) @ self.weights).T)
+        if scale is not None:
+            scores *= scale
+        scores += self.bias[:, None]
+        return scores

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
+from surco.adapters.blas_threads import single_threaded
 from surco.adapters.borrowing import with_neighbours
 from surco.adapters.crop_type_adapter import CropTypeAdapter
 from surco.adapters.crop_type_fit import standard_of
@@ -87,6 +87,17 @@ def meta_train(
         raise VectorsError(
             f"expected tables of vectors of one model; got dimensions {sorted(dimensions)}: encode them all with one"
         )
+    with single_threaded():
+        return _learned(tables, model_id, tasks, seed, progress)
+
+
+def _learned(
+    tables: Sequence[LabelledTable],
+    model_id: str,
+    tasks: int,
+    seed: int,
+    progress: Callable[[str, int, int], None],
+) -> LearnedPrior:
     prepared = [_prepared(t, tasks, seed + 1000 * i) for i, t in enumerate(tables)]
     if not any(p.tasks for p in prepared):
         raise LabelsError(
@@ -101,12 +112,12 @@ def meta_train(
         for value in choices:
             tried = replace(prior, **{name: value})  # type: ignore[arg-type]  # both are numbers
             answers = list(_answers(prepared, tried, with_pool=True))
-            scores[value] = _mean_surprise(_fitted(answers, "pool"), answers)
+            _, scores[value] = _fitted(answers, "pool")
             progress(f"covariance: {name} {value}", next(done), steps)
         prior = replace(prior, **{name: min(scores, key=lambda v: scores[v])})  # type: ignore[arg-type]
     temperatures: dict[str, Any] = {}
     for name in ANY_VECTORS:
-        found = _fitted(list(_answers(prepared, prior, with_pool=name == "pool")), name)
+        found, _ = _fitted(list(_answers(prepared, prior, with_pool=name == "pool")), name)
         temperatures[name] = tuple(tuple(round(float(v), 3) for v in row) for row in found.reshape(2, 3))
         progress(f"temperatures: {name}", next(done), steps)
     return replace(prior, temperatures=temperatures, record=_record(prepared, tasks, seed))
@@ -161,29 +172,39 @@ def _answer(
     return _Answer(asked @ w1 + b1, asked @ w2 + b2, task.test_codes[kept], shots, weight)
 
 
-def _fitted(answers: Sequence[_Answer], name: str) -> Doubles:
-    """The six constants of a temperature table's rows, fitted to the answers."""
+def _fitted(answers: Sequence[_Answer], name: str) -> tuple[Doubles, float]:
+    """The six constants of a temperature table's rows that make the answers likeliest, and how unlikely they stay."""
     start = np.array(ANY_VECTORS[name]).ravel()
+    shares = np.array([a.weight for a in answers])
+    shares /= shares.sum()
 
-    def surprise(constants: Doubles) -> float:
-        return _mean_surprise(constants, answers) + _PENALTY * float(np.square(constants - start).sum())
+    def surprise(constants: Doubles) -> tuple[float, Doubles]:
+        away = constants - start
+        value, gradient = _PENALTY * float(away @ away), 2 * _PENALTY * away
+        for share, answer in zip(shares, answers, strict=True):
+            one, slope = _surprise(constants, answer)
+            value += share * one
+            gradient += share * slope
+        return value, gradient
 
-    best = minimize(surprise, start, method="BFGS", options={"maxiter": 20, "gtol": 2e-3})
-    found: Doubles = best.x
-    return found
+    best = minimize(surprise, start, jac=True, method="BFGS", options={"maxiter": 30, "gtol": 1e-3})
+    return best.x, float(best.fun)
 
 
-def _mean_surprise(constants: Doubles, answers: Sequence[_Answer]) -> float:
-    """Weighed mean over tasks of the mean negative log-likelihood."""
-    total = sum(a.weight * _surprise(constants, a) for a in answers)
-    return float(total / sum(a.weight for a in answers))
-
-
-def _surprise(constants: Doubles, answer: _Answer) -> float:
-    labels, classes = np.log(answer.shots / 5), np.log(answer.logistic.shape[1] / 6)
-    t1, t2 = (np.exp(a + b * labels + c * classes) for a, b, c in constants.reshape(2, 3))
+def _surprise(constants: Doubles, answer: _Answer) -> tuple[float, Doubles]:
+    """Mean negative log-likelihood of a task under six constants, and its gradient (6,)."""
+    by = np.array([1.0, np.log(answer.shots / 5), np.log(answer.logistic.shape[1] / 6)])
+    t1, t2 = np.exp(constants.reshape(2, 3) @ by)
     logits = t1 * answer.logistic + t2 * answer.discriminant
-    return float((logsumexp(logits, axis=1) - logits[np.arange(len(logits)), answer.truth]).mean())
+    logits -= logits.max(axis=1, keepdims=True)
+    chances = np.exp(logits)
+    total = chances.sum(axis=1)
+    true = (np.arange(len(logits)), answer.truth)
+    value = float((np.log(total) - logits[true]).mean())
+    chances /= total[:, None]
+    chances[true] -= 1
+    slopes = [t * np.vdot(chances, z) for t, z in ((t1, answer.logistic), (t2, answer.discriminant))]
+    return value, np.outer(slopes, by).ravel() / len(logits)
 
 
 def _record(prepared: Sequence[_Prepared], tasks: int, seed: int) -> dict[str, Any]:
