@@ -13,7 +13,7 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.utils.estimator_checks import check_estimator
 
 from surco.adapters import CardError, LabelsError, SettingsError, YieldAdapter, load_adapter, save_adapter
-from surco.adapters.bayesian_ridge import GroupedRidge, Ratios
+from surco.adapters.bayesian_ridge import BayesianRidge as OwnRidge
 from surco.adapters.conformal_interval import ConformalInterval
 from surco.adapters.kernel_features import standardised
 
@@ -157,40 +157,60 @@ def _known_model(groups=8, each=6, dimension=5):
     features = standardised(X, each=False)
     rows = features.of(X).astype(float)
     y = X[:, 0] + rng.normal(size=groups)[group] * 0.5 + rng.normal(size=len(group)) * 0.3
-    return rows, (y - y.mean()) / y.std(), group, features.blocks(), Ratios((2.0,), 0.7)
+    return rows, (y - y.mean()) / y.std(), group, features.blocks(), (2.0,)
 
 
-def test_held_out_predictions_are_those_of_a_fit_without_the_group():
-    """The closed form for a held-out group is what fitting without it predicts."""
-    rows, y, group, blocks, ratios = _known_model()
-    model = GroupedRidge.fit(rows, y, group, blocks, ratios)
+@pytest.mark.parametrize("each", [2, 20])
+def test_held_out_predictions_are_those_of_a_fit_without_the_group(each):
+    """The closed form for a held-out group, small or large, is what fitting without it predicts."""
+    rows, y, group, blocks, ratios = _known_model(each=each)
+    model = OwnRidge.fit(rows, y, blocks, ratios)
     closed = model.held_out(rows, y, group)
     for g in range(3):
         rest = group != g
-        codes = np.unique(group[rest], return_inverse=True)[1]
-        without = GroupedRidge.fit(rows[rest], y[rest], codes, blocks, ratios)
+        without = OwnRidge.fit(rows[rest], y[rest], blocks, ratios)
         np.testing.assert_allclose(closed.mean[~rest], rows[~rest] @ without.weights, atol=1e-6)
-        spread = np.square(rows[~rest] @ without.factor).sum(axis=1) / without.noise + 1 + ratios.group
+        spread = np.square(rows[~rest] @ without.factor).sum(axis=1) / without.noise + 1
         np.testing.assert_allclose(closed.deviation[~rest] ** 2 / model.noise, spread, rtol=1e-5)
 
 
 def test_posterior_is_the_textbook_gaussian_process():
-    """Weights and their covariance are those of the Gaussian process with the groups' covariance written out."""
-    rows, y, group, blocks, ratios = _known_model()
-    model = GroupedRidge.fit(rows, y, group, blocks, ratios)
-    prior = np.where(blocks == 0, 1e4, ratios.blocks[0])
-    noise = np.eye(len(y)) + ratios.group * (group[:, None] == group)
-    covariance = (rows * prior) @ rows.T + noise
+    """Weights and their covariance are those of the Gaussian process with its covariance written out."""
+    rows, y, _, blocks, ratios = _known_model()
+    model = OwnRidge.fit(rows, y, blocks, ratios)
+    prior = np.where(blocks == 0, 1e4, ratios[0])
+    covariance = (rows * prior) @ rows.T + np.eye(len(y))
     np.testing.assert_allclose(model.weights, prior * (rows.T @ np.linalg.solve(covariance, y)), atol=1e-5)
     expected = np.diag(prior) - (prior[:, None] * rows.T) @ np.linalg.solve(covariance, rows * prior)
     np.testing.assert_allclose(model.factor @ model.factor.T, model.noise * expected, atol=1e-4 * model.noise)
+
+
+def test_process_is_the_textbook_gaussian_process():
+    """With every row chosen, the process predicts values and deviations of a Gaussian process of that kernel."""
+    X, y, _ = measured_vectors(40, dimension=4)
+    adapter = YieldAdapter(kernel="process").fit(X, y)
+    head, fresh = adapter.head_, measured_vectors(20, dimension=4, seed=5)[0]
+    a, b = (x @ head.features.projection + head.features.offset for x in (X, fresh))
+    linear, kernel = adapter.ratios_
+    squares = lambda u, v: ((u[:, None] - v) ** 2).sum(axis=2)  # noqa: E731
+    product = lambda u, v: (  # noqa: E731
+        1e4 + linear * u @ v.T + kernel * np.exp(-squares(u, v) / (2 * head.features.length**2))
+    )
+    inverse = np.linalg.inv(product(a, a) + np.eye(40))
+    standard = (y - head.centre) / head.spread
+    np.testing.assert_allclose(
+        adapter.predict(fresh), head.centre + head.spread * product(b, a) @ inverse @ standard, atol=0.02
+    )
+    variance = np.diag(product(b, b) - product(b, a) @ inverse @ product(a, b)) + 1
+    _, deviation = head.predict(fresh)
+    np.testing.assert_allclose(deviation, head.spread * np.sqrt(head.noise * variance), rtol=0.02)
 
 
 def test_linear_model_agrees_with_scikit_learns():
     """Without groups the values are those of scikit-learn's Bayesian ridge, up to the priors."""
     X, y, _ = measured_vectors(500)
     ours, theirs = YieldAdapter(kernel="linear").fit(X, y), BayesianRidge().fit(X, y)
-    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=0.02)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=0.05)
 
 
 def test_interval_of_ranks_is_a_rank():

@@ -1,9 +1,8 @@
-"""Bayesian ridge regression whose labels come in groups: the closed model behind yields.
+"""Bayesian ridge regression by blocks of features, and what it would have said of labels it had not seen.
 
-The model is y = s(x) b + u_group + e with b ~ N(0, ratio of its block * noise), u ~ N(0, group ratio * noise) and
-e ~ N(0, noise). Labels of one place share u, so a hundred labels of one valley do not count as a hundred places
-(a linear mixed model; Rasmussen and Williams 2006, section 2.1, with the group effect among the noise). Everything
-is a function of sums over groups, and what a held-out group would have been predicted as is closed too.
+The model is y = s(x) b + e with b ~ N(0, ratio of its block * noise) and e ~ N(0, noise): with the features of a
+kernel a Gaussian process (Rasmussen and Williams 2006, sections 2.1 and 8.1). All that it needs of the labels is
+sums, and predictions of held-out groups are closed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy.typing as npt
 import scipy.linalg
 import scipy.optimize
 
-__all__ = ["GroupedRidge", "HeldOut", "Ratios", "learned_ratios"]
+__all__ = ["BayesianRidge", "HeldOut", "learned_ratios"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -26,17 +25,8 @@ _PRIOR_LABELS, _PRIOR_NOISE = (
     0.5,
 )  # the noise of a standardised target before any label, worth two labels
 _PRIOR_SPREAD = 1.5  # standard deviation of a log ratio before any label
-_PRIOR_GROUP = np.log(0.3)
 _BOUNDS = (-9.0, 7.0)
 _MOST_FOLDS = 200  # more groups are held out several at a time: the rest of the labels hardly changes
-
-
-@dataclass(frozen=True, slots=True)
-class Ratios:
-    """Variances over that of one label's noise: of each block of features, and of what a group shares."""
-
-    blocks: tuple[float, ...]
-    group: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +39,15 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """All that the likelihood needs of N labels in G groups and P features."""
+    """All that the likelihood needs of N labels with P features."""
 
     gram: Doubles
     moment: Doubles
     square: float
-    sizes: Doubles
-    features: Doubles
-    targets: Doubles
 
     @classmethod
-    def of(cls, features: Doubles, target: Doubles, groups: Codes) -> _Sums:
-        sizes = np.bincount(groups).astype(np.float64)
-        by_group = np.zeros((len(sizes), features.shape[1]))
-        np.add.at(by_group, groups, features)
-        return cls(
-            features.T @ features,
-            features.T @ target,
-            float(target @ target),
-            sizes,
-            by_group,
-            np.bincount(groups, target).astype(np.float64),
-        )
+    def of(cls, features: Doubles, target: Doubles) -> _Sums:
+        return cls(features.T @ features, features.T @ target, float(target @ target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,124 +58,106 @@ class _Solved:
     factor: Doubles
     mean: Doubles
     quadratic: float
-    log_determinant: float
 
 
 def learned_ratios(
-    features: Doubles, target: Doubles, groups: Codes, blocks: Codes, centres: tuple[float, ...]
-) -> tuple[Ratios, float]:
-    """The ratios of largest marginal likelihood times prior, and its negative logarithm.
+    features: Doubles, target: Doubles, blocks: Codes, centres: tuple[float, ...]
+) -> tuple[tuple[float, ...], float]:
+    """The blocks' ratios of largest marginal likelihood times prior, and its negative logarithm.
 
     Args:
         features: (N, P), the first of them the constant.
         target: (N,) of about zero mean and size one.
-        groups: (N,) group of each label, 0..G-1.
         blocks: (P,) block of each feature: 0 the constant, then 1, 2, …
         centres: logarithm of each block's ratio before any label, for the blocks from 1 on.
     """
-    sums = _Sums.of(features, target, groups)
-    grouped = bool((sums.sizes > 1).any() and len(sums.sizes) > 1)
-    expected = np.array([*centres, _PRIOR_GROUP] if grouped else centres)
+    sums = _Sums.of(features, target)
+    expected = np.array(centres)
+    labels = len(target) + _PRIOR_LABELS
 
     def cost(logs: Doubles) -> float:
-        ratios = _ratios(logs, len(centres))
-        solved = _solve(sums, blocks, ratios)
-        labels = len(target) + _PRIOR_LABELS
+        solved = _solve(sums, blocks, tuple(np.exp(logs)))
         fit = 0.5 * labels * np.log(solved.quadratic + _PRIOR_LABELS * _PRIOR_NOISE)
-        return float(
-            fit + 0.5 * solved.log_determinant + 0.5 * (((logs - expected) / _PRIOR_SPREAD) ** 2).sum()
-        )
+        away = 0.5 * (((logs - expected) / _PRIOR_SPREAD) ** 2).sum()
+        return float(fit + np.log(np.diag(solved.factor)).sum() + away)
 
     found = scipy.optimize.minimize(
         cost, expected, method="L-BFGS-B", bounds=[_BOUNDS] * len(expected), options={"maxiter": 40}
     )
-    return _ratios(found.x, len(centres)), float(found.fun)
+    return tuple(float(v) for v in np.exp(found.x)), float(found.fun)
 
 
-def _ratios(logs: Doubles, n_blocks: int) -> Ratios:
-    values = np.exp(logs)
-    group = float(values[n_blocks]) if len(values) > n_blocks else 0.0
-    return Ratios(tuple(float(v) for v in values[:n_blocks]), group)
-
-
-def _solve(sums: _Sums, blocks: Codes, ratios: Ratios) -> _Solved:
-    shrink = ratios.group / (1 + sums.sizes * ratios.group)
-    weighted = sums.features * shrink[:, None]
-    prior = np.sqrt(np.array([_INTERCEPT, *ratios.blocks]))[blocks]
-    precision = (sums.gram - weighted.T @ sums.features) * np.outer(prior, prior)
+def _solve(sums: _Sums, blocks: Codes, ratios: tuple[float, ...]) -> _Solved:
+    prior = np.sqrt(np.array([_INTERCEPT, *ratios]))[blocks]
+    precision = sums.gram * np.outer(prior, prior)
     precision[np.diag_indices_from(precision)] += 1
-    moment = prior * (sums.moment - weighted.T @ sums.targets)
+    moment = prior * sums.moment
     factor = scipy.linalg.cholesky(precision, lower=True, check_finite=False)
     mean = scipy.linalg.cho_solve((factor, True), moment, check_finite=False)
-    quadratic = sums.square - float(shrink @ sums.targets**2) - float(moment @ mean)
-    determinant = 2 * np.log(np.diag(factor)).sum() + np.log1p(sums.sizes * ratios.group).sum()
-    return _Solved(prior, factor, mean, max(quadratic, 0.0), float(determinant))
+    return _Solved(prior, factor, mean, max(sums.square - float(moment @ mean), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
-class GroupedRidge:
+class BayesianRidge:
     """A fitted model.
 
     Attributes:
         weights: (P,) posterior mean of the features' weights.
         factor: (P, P); the weights' posterior covariance is `factor @ factor.T`.
-        noise: variance of one label in its group.
-        group: variance of what a group shares.
+        noise: variance of one label.
+        ratios: of each block from 1 on, over the noise.
     """
 
     weights: Doubles
     factor: Doubles
     noise: float
-    group: float
+    ratios: tuple[float, ...]
     _solved: _Solved
-    _ratios: Ratios
 
     @classmethod
     def fit(
-        cls, features: Doubles, target: Doubles, groups: Codes, blocks: Codes, ratios: Ratios
-    ) -> GroupedRidge:
+        cls, features: Doubles, target: Doubles, blocks: Codes, ratios: tuple[float, ...]
+    ) -> BayesianRidge:
         """The posterior for known ratios; arguments as for `learned_ratios`."""
-        solved = _solve(_Sums.of(features, target, groups), blocks, ratios)
+        solved = _solve(_Sums.of(features, target), blocks, ratios)
         noise = (solved.quadratic + _PRIOR_LABELS * _PRIOR_NOISE) / (len(target) + _PRIOR_LABELS)
         identity = np.eye(len(blocks))
         inverse = scipy.linalg.solve_triangular(solved.factor, identity, lower=True, check_finite=False)
         factor = np.sqrt(noise) * solved.prior[:, None] * inverse.T
-        return cls(
-            solved.prior * solved.mean, factor, float(noise), float(noise * ratios.group), solved, ratios
-        )
+        return cls(solved.prior * solved.mean, factor, float(noise), ratios, solved)
 
     def held_out(self, features: Doubles, target: Doubles, groups: Codes) -> HeldOut:
-        """Predictions of the labels that were fitted, each without its group and with the same ratios.
+        """Predictions of the labels that were fitted, each without its group (N,), with the same ratios and noise.
 
-        With K the covariance of all labels, a group's error is (K^-1)_gg^-1 (K^-1 y)_g (Rasmussen and Williams 2006,
-        equation 5.12, for blocks).
+        Of more than 200 groups several are left out at a time.
         """
-        solved = self._solved
-        scaled = features * solved.prior
-        whitened = scipy.linalg.solve_triangular(solved.factor, scaled.T, lower=True, check_finite=False).T
-        residual = target - scaled @ solved.mean
+        scaled = features * self._solved.prior
+        factor = self._solved.factor
+        whitened = scipy.linalg.solve_triangular(factor, scaled.T, lower=True, check_finite=False).T
+        residual = target - scaled @ self._solved.mean
         mean, variance = np.empty(len(target)), np.empty(len(target))
         for rows in _folds(groups):
-            error, spread = self._without(whitened[rows], residual[rows], groups[rows])
+            error, spread = _without(whitened[rows], residual[rows])
             mean[rows], variance[rows] = target[rows] - error, spread
         return HeldOut(mean, np.sqrt(self.noise * variance))
 
-    def _without(self, whitened: Doubles, residual: Doubles, groups: Codes) -> tuple[Doubles, Doubles]:
-        """Errors (n,) and variances (n,) over the noise of rows of whole groups, predicted without them."""
-        scaled, pull = self._weighted(whitened, groups), self._weighted(residual[:, None], groups)[:, 0]
-        inner = np.eye(whitened.shape[1]) - whitened.T @ scaled
-        factor = scipy.linalg.cholesky(inner + 1e-10 * np.eye(len(inner)), lower=True, check_finite=False)
-        half = scipy.linalg.solve_triangular(factor, whitened.T, lower=True, check_finite=False)
-        error = residual + half.T @ (half @ pull)
-        return error, (half**2).sum(axis=0) + 1 + self._ratios.group
 
-    def _weighted(self, rows: Doubles, groups: Codes) -> Doubles:
-        """The inverse of the noise of rows (n, k), over that of one label, applied to them."""
-        _, local, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        sums = np.zeros((len(sizes), rows.shape[1]))
-        np.add.at(sums, local, rows)
-        shrink = self._ratios.group / (1 + sizes * self._ratios.group)
-        return rows - (shrink[:, None] * sums)[local]
+def _without(whitened: Doubles, residual: Doubles) -> tuple[Doubles, Doubles]:
+    """Errors (n,) and variances (n,) over the noise of some rows, predicted without them.
+
+    With the rows U = `whitened` (features over the root of the posterior precision) the precision without them is
+    I - U^T U, so that their errors are (I - U U^T)^-1 of their residuals: whichever of the two is smaller is solved.
+    """
+    n, p = whitened.shape
+    slack = 1e-10
+    if n <= p:
+        inner = np.eye(n) * (1 + slack) - whitened @ whitened.T
+        inverse = np.linalg.inv(inner)
+        return inverse @ residual, np.diag(inverse).copy()
+    inner = np.eye(p) * (1 + slack) - whitened.T @ whitened
+    factor = scipy.linalg.cholesky(inner, lower=True, check_finite=False)
+    half = scipy.linalg.solve_triangular(factor, whitened.T, lower=True, check_finite=False)
+    return residual + half.T @ (half @ residual), (half**2).sum(axis=0) + 1
 
 
 def _folds(groups: Codes) -> list[Codes]:

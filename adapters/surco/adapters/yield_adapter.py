@@ -28,13 +28,13 @@ _LONGEST_UNIT = 40
 class YieldAdapter(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
     """Predicts a measured quantity with an interval, from 1 to 100,000 labels.
 
-    A Bayesian ridge regression, or a Gaussian process that adds a squared-exponential kernel to it, with one effect a
-    group; their variances by marginal likelihood with a prior, the choice between the two by held-out groups. The
-    interval is conformal: held-out errors over the model's own deviations, ranked.
+    A Bayesian ridge regression, or a Gaussian process that adds a squared-exponential kernel to it. Signal over noise
+    by marginal likelihood with a prior, its scale and the choice between the two by held-out groups. The interval is
+    conformal: errors on held-out groups over the model's own deviations, ranked.
 
     Args:
-        kernel: "linear", "process" (a Gaussian process), or "auto": the process where it is better on held-out
-            groups by more than one standard error, for at most 2,000 labels.
+        kernel: "linear", "process" (a Gaussian process), or "auto": the process where its errors on held-out
+            groups are smaller, for at most 2,000 labels in five groups or more.
         least: a bound that no value passes, such as 0 for yields; None for none.
         coverage: of the intervals where `predict_interval` is not told another, 0..1.
         unit: of the target, such as "t/ha"; kept for readers, never computed with.
@@ -42,7 +42,8 @@ class YieldAdapter(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scik
             dimension, right for raw bands.
 
     Learned: `n_features_in_`, `head_` (`YieldHead`), `interval_` (`ConformalInterval`), `kernel_` ("linear" or
-    "process"), `n_labels_`, `held_out_` (N,) predictions of the labels without their groups.
+    "process"), `ratios_` (signal over noise of directions and kernel), `n_labels_`, `held_out_` (N,) predictions of
+    the labels without their groups.
     """
 
     task = "yield"
@@ -90,6 +91,7 @@ class YieldAdapter(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.head_ = YieldHead.of(model.features, model.ridge, model.kernel_variance, centre, spread)
         self.interval_ = model.interval(standard, blocks)
         self.held_out_ = model.held_out.mean * spread + centre
+        self.ratios_ = model.ridge.ratios
         self.n_labels_ = len(target)
         return self
 
@@ -153,7 +155,11 @@ class YieldAdapter(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     @classmethod
     def restored(cls, parameters: Mapping[str, Any], learned: Learned, dimension: int) -> Self:
-        """The adapter that `learned()` was asked of, without `held_out_`; raises CardError for anything unsound."""
+        """The adapter that `learned()` was asked of, without `held_out_` and `ratios_`.
+
+        Raises:
+            CardError: anything unsound.
+        """
         require_sound(set(parameters) <= set(cls().get_params()))
         adapter = cls(**parameters)
         require_sound(adapter._wrong_setting() is None and learned.facts.get("unit") == adapter.unit)

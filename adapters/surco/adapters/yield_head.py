@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from surco.adapters.bayesian_ridge import GroupedRidge
+from surco.adapters.bayesian_ridge import BayesianRidge
 from surco.adapters.kernel_features import Features
 
 __all__ = ["YieldHead"]
@@ -27,7 +27,7 @@ class YieldHead:
         features: from vectors (N, D) to features (N, P).
         weights: (P,) of the standardised target.
         factor: (P, P); the weights' covariance is `factor @ factor.T`.
-        noise: variance of a new label in a new group, of the standardised target.
+        noise: variance of one label, of the standardised target.
         kernel_variance: what the kernel has where the chosen rows say nothing; 0 for a linear model.
         centre, spread: the target is `centre + spread * standardised`.
     """
@@ -42,14 +42,14 @@ class YieldHead:
 
     @classmethod
     def of(
-        cls, features: Features, ridge: GroupedRidge, kernel_variance: float, centre: float, spread: float
+        cls, features: Features, ridge: BayesianRidge, kernel_variance: float, centre: float, spread: float
     ) -> YieldHead:
         """The head of a fitted model."""
         return cls(
             features,
             ridge.weights.astype(np.float32),
             ridge.factor.astype(np.float32),
-            float(ridge.noise + ridge.group),
+            ridge.noise,
             float(kernel_variance),
             centre,
             spread,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from surco.adapters.bayesian_ridge import GroupedRidge, HeldOut, Ratios, learned_ratios
+from surco.adapters.bayesian_ridge import BayesianRidge, HeldOut, learned_ratios
 from surco.adapters.conformal_interval import ConformalInterval
 from surco.adapters.kernel_features import Features, standardised
 
@@ -23,6 +23,7 @@ _CHOSEN = 160
 # Ratios are a few numbers: they are learned from some of the groups, with fewer chosen rows.
 _LABELS_FOR_RATIOS, _CHOSEN_FOR_RATIOS = 600, 64
 _LENGTHS = (0.7, 1.4, 2.8)
+_SCALES = (0.1, 0.3, 1.0, 3.0)
 _LEAST_GROUPS = 5  # fewer cannot tell one kind from the other
 # Logarithms of signal over noise before any label, of directions and kernel.
 _LINEAR, _KERNEL = float(np.log(0.5)), float(np.log(0.5))
@@ -33,21 +34,46 @@ class YieldModel:
     """A fitted model of a standardised target: features, ridge, the kernel's variance, and held-out predictions."""
 
     features: Features
-    ridge: GroupedRidge
+    ridge: BayesianRidge
     kernel_variance: float
     held_out: HeldOut
 
     @classmethod
     def fit(
-        cls, features: Features, vectors: npt.NDArray[Any], target: Doubles, groups: Codes, ratios: Ratios
+        cls,
+        features: Features,
+        vectors: npt.NDArray[Any],
+        target: Doubles,
+        groups: Codes,
+        ratios: tuple[float, ...],
     ) -> YieldModel:
-        """The posterior for known ratios, and each label predicted without its group."""
+        """The best of the posteriors for these ratios and some times as much: by labels predicted without their group.
+
+        Labels of one place resemble each other, so the likelihood, which takes them for independent, believes the
+        vectors too much or too little.
+        """
         rows = features.of(vectors)
-        doubles = rows.astype(np.float64)
-        ridge = GroupedRidge.fit(doubles, target, groups, features.blocks(), ratios)
-        kernel_variance = ridge.noise * ratios.blocks[1] if len(features.chosen) else 0.0
-        without = ridge.held_out(doubles, target, groups)
-        variance = without.deviation**2 + kernel_variance * features.left_over(rows)
+        doubles, left = rows.astype(np.float64), features.left_over(rows)
+        some = [
+            cls._scaled(features, doubles, left, target, groups, tuple(scale * r for r in ratios))
+            for scale in (_SCALES if _may_choose(target, groups) else (1.0,))
+        ]
+        return min(some, key=lambda model: model.squared_errors(target, groups).mean())
+
+    @classmethod
+    def _scaled(
+        cls,
+        features: Features,
+        rows: Doubles,
+        left: Floats,
+        target: Doubles,
+        groups: Codes,
+        ratios: tuple[float, ...],
+    ) -> YieldModel:
+        ridge = BayesianRidge.fit(rows, target, features.blocks(), ratios)
+        kernel_variance = ridge.noise * ratios[1] if len(features.chosen) else 0.0
+        without = ridge.held_out(rows, target, groups)
+        variance = without.deviation**2 + kernel_variance * left
         return cls(features, ridge, kernel_variance, HeldOut(without.mean, np.sqrt(variance)))
 
     def interval(self, target: Doubles, groups: Codes) -> ConformalInterval:
@@ -58,11 +84,10 @@ class YieldModel:
         exact = np.abs(target - self.held_out.mean) < 1e-7
         return ConformalInterval.of(np.where(exact, 0.0, scores), groups)
 
-    def log_density(self, target: Doubles, groups: Codes) -> Doubles:
-        """Mean log density (G,) of each group's labels, predicted without it."""
-        scores = (target - self.held_out.mean) / self.held_out.deviation
-        each = -0.5 * scores**2 - np.log(self.held_out.deviation)
-        return np.asarray(np.bincount(groups, each) / np.bincount(groups))
+    def squared_errors(self, target: Doubles, groups: Codes) -> Doubles:
+        """Mean squared error (G,) of each group's labels, predicted without it."""
+        errors = (target - self.held_out.mean) ** 2
+        return np.asarray(np.bincount(groups, errors) / np.bincount(groups))
 
 
 def fitted_model(
@@ -82,14 +107,14 @@ def fitted_model(
     directions = features.of(vectors)[:, 1 : 1 + features.projection.shape[1]]
 
     def linear() -> YieldModel:
-        ratios, _ = _ratios(features, directions[some], target[some], groups[some])
+        ratios, _ = _ratios(features, directions[some], target[some])
         return YieldModel.fit(features, vectors, target, groups, ratios)
 
     def process() -> YieldModel:
         tried = []
         for length in _LENGTHS:
             small = features.with_kernel(directions[some], length, _CHOSEN_FOR_RATIOS)
-            tried.append((*_ratios(small, directions[some], target[some], groups[some]), length))
+            tried.append((*_ratios(small, directions[some], target[some]), length))
         ratios, _, length = min(tried, key=lambda row: row[1])
         whole = features.with_kernel(_evenly(directions, MOST_ROWS_OF_PROCESS), length, _CHOSEN)
         return YieldModel.fit(whole, vectors, target, groups, ratios)
@@ -99,17 +124,16 @@ def fitted_model(
     return process() if kernel == "process" else _better(linear(), process(), target, groups)
 
 
-def _ratios(features: Features, directions: Floats, target: Doubles, groups: Codes) -> tuple[Ratios, float]:
+def _ratios(features: Features, directions: Floats, target: Doubles) -> tuple[tuple[float, ...], float]:
     rows = features.of_directions(directions).astype(np.float64)
-    codes = np.unique(groups, return_inverse=True)[1]
     centres = (_LINEAR, _KERNEL) if len(features.chosen) else (_LINEAR,)
-    return learned_ratios(rows, target, codes, features.blocks(), centres)
+    return learned_ratios(rows, target, features.blocks(), centres)
 
 
 def _better(linear: YieldModel, process: YieldModel, target: Doubles, groups: Codes) -> YieldModel:
-    """The process where held-out groups prefer it by more than one standard error of their preferences."""
-    gain = process.log_density(target, groups) - linear.log_density(target, groups)
-    return process if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else linear
+    """The one whose errors on held-out groups are smaller."""
+    errors = [model.squared_errors(target, groups).mean() for model in (linear, process)]
+    return process if errors[1] < errors[0] else linear
 
 
 def _may_choose(target: Doubles, groups: Codes) -> bool:
