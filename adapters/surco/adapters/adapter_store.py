@@ -36,7 +36,9 @@ WEIGHTS_FILE = "adapter.safetensors"
 CARD_FILE = "card.json"
 FORMAT_VERSION = 1
 ADAPTERS: Mapping[str, str] = {
+    "boundary": "surco.adapters.boundaries.boundary_adapter:BoundaryAdapter",
     "crop-type": "surco.adapters.crop_type_adapter:CropTypeAdapter",
+    "segmentation": "surco.adapters.segmentation_adapter:SegmentationAdapter",
     "yield": "surco.adapters.yield_adapter:YieldAdapter",
 }
 """Which class a card's task means. The files name tasks, never classes: nothing in them decides what is imported."""
