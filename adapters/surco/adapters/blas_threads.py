@@ -30,6 +30,6 @@ def _controller() -> ThreadpoolController:
 
 
 def usable_threads() -> int:
-    """Threads that the process may use: `OMP_NUM_THREADS` where it is set, or the cores it may run on, at most eight."""
+    """Threads that the process may use: `OMP_NUM_THREADS` where it is set, or its cores; at most eight."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(_MOST_THREADS, int(asked) if asked.isdigit() and int(asked) else int(cpu_count()))

@@ -34,6 +34,8 @@ class LabelledTable:
         labels: (N,) class names.
         groups: (N,) spatial blocks; labels of one block are never on both sides of a task.
         weight: how much a task of this table counts beside one of another.
+        origin: the country or source; what is learned from tables of one origin is never tried on the same. The
+            table's name where it is "".
 
     Raises:
         LabelsError, VectorsError: lengths that differ, one class only, values that are not finite.
@@ -44,6 +46,7 @@ class LabelledTable:
     labels: npt.NDArray[np.str_]
     groups: npt.NDArray[np.intp]
     weight: float = 1.0
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2:
@@ -124,6 +127,7 @@ def clustered_table(
     *,
     clusters: int = 24,
     weight: float = 0.25,
+    origin: str = "",
     seed: int = 0,
 ) -> LabelledTable:
     """An unlabelled table whose clusters stand in for classes.
@@ -134,6 +138,7 @@ def clustered_table(
         groups: (N,) spatial blocks.
         clusters: how many.
         weight: clusters are easier to tell apart than crops, so that they count less.
+        origin: the country or source.
         seed: of the clustering.
 
     Raises:
@@ -149,4 +154,4 @@ def clustered_table(
         np.asarray(vectors, np.float32)
     )
     labels = np.array([f"cluster {c:03d}" for c in range(clusters)])[found]
-    return LabelledTable(name, vectors, labels, groups, weight)
+    return LabelledTable(name, vectors, labels, groups, weight, origin)

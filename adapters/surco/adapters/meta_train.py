@@ -2,7 +2,7 @@
 
 Learned from the tasks, in this order: the shape of the within-class covariance, how it is mixed with a pool's local
 scatter and the identity, and the temperatures of both heads by labels a class and number of classes. Everything is
-chosen by the log-likelihood of held-out places, never by a table that it is used on.
+chosen by the log-likelihood of held-out places, with a covariance learned from the tables of other origins.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["SHOTS", "learned_covariance", "meta_train"]
 Doubles = npt.NDArray[np.float64]
 SHOTS = (1, 3, 5, 10, 20)
 _IDENTITY_SHARES = (0.02, 0.1, 0.3)
-_LEARNED_SHARES = (0.0, 0.2, 0.4, 0.6)
+_LEARNED_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 _MOST_TEST = 300
 _PENALTY = 0.01  # holds the slopes, which few tables tell, near those of any vectors
 _NO_CLASS = ("", "Unknown", "unknown", "unlabelled")
@@ -40,7 +40,7 @@ _NO_CLASS = ("", "Unknown", "unknown", "unlabelled")
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A standardised table: vectors (N, D) as they are, and as labels that borrowed, by task."""
+    """A table with standardised vectors (N, D) and rows to borrow from, its tasks, and the covariance of the others."""
 
     table: LabelledTable
     standard: Doubles
@@ -48,6 +48,7 @@ class _Prepared:
     local: Doubles
     spread: Doubles
     tasks: tuple[tuple[int, Task], ...]
+    covariance: Doubles | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _learned(
     seed: int,
     progress: Callable[[str, int, int], None],
 ) -> LearnedPrior:
-    prepared = [_prepared(t, tasks, seed + 1000 * i) for i, t in enumerate(tables)]
+    prepared = [_prepared(t, tables, tasks, seed + 1000 * i) for i, t in enumerate(tables)]
     if not any(p.tasks for p in prepared):
         raise LabelsError(
             f"expected a table with three classes in at least two spatial groups each; got none in {len(tables)} "
@@ -139,21 +140,25 @@ def learned_covariance(tables: Sequence[LabelledTable]) -> Doubles:
     return mean
 
 
-def _prepared(table: LabelledTable, count: int, seed: int) -> _Prepared:
+def _prepared(table: LabelledTable, tables: Sequence[LabelledTable], count: int, seed: int) -> _Prepared:
     scatter = LocalScatter.of(table.vectors)
     centre, spread = standard_of(table.vectors, scatter, common=True)
     rng = np.random.default_rng(seed)
     tasks = tuple((s, t) for s in SHOTS for t in draw_tasks(table, s, count, rng, _NO_CLASS))
     standard = (table.vectors - centre) / spread
     rows = ((scatter.rows - centre) / spread).astype(np.float32)
-    return _Prepared(table, standard, rows, scatter.covariance / np.outer(spread, spread), spread, tasks)
+    local = scatter.covariance / np.outer(spread, spread)
+    others = [t for t in tables if (t.origin or t.name) != (table.origin or table.name)]
+    covariance = learned_covariance(others) if others else None
+    return _Prepared(table, standard, rows, local, spread, tasks, covariance)
 
 
 def _answers(prepared: Sequence[_Prepared], prior: LearnedPrior, *, with_pool: bool) -> Iterator[_Answer]:
     """Both heads of each task, fitted as the adapter fits them."""
     settings = CropTypeAdapter().settings()
     for each in prepared:
-        shape = prior.shape(each.spread, each.local if with_pool else None)
+        elsewhere = replace(prior, covariance=each.covariance)
+        shape = elsewhere.shape(each.spread, each.local if with_pool else None)
         for shots, task in each.tasks:
             yield _answer(each, shots, task, shape, settings, with_pool=with_pool)
 
