@@ -158,7 +158,7 @@ def test_a_class_that_only_the_sample_has() -> None:
 
 
 def test_classes_that_the_sample_says_little_of() -> None:
-    """A class that was not met, or met without any error, or hardly met, is said to be so."""
+    """A class that was not met, or met without any error, or hardly met, gets a sentence instead of an interval."""
     proba = np.tile([0.5, 0.3, 0.2], (100, 1))
     mapped = np.repeat([0, 1], 50)
     land = AreaMap(("a", "b", "c"), mapped, proba, np.ones(100))
@@ -169,9 +169,23 @@ def test_classes_that_the_sample_says_little_of() -> None:
     assert a.low is None and "met no error" in a.note and a.area == pytest.approx(50, rel=0.1)
     assert c.area is None and "no sampled place" in c.note
     reference = pure.copy()
-    reference[0] = "c"
-    some = estimate_areas(land, ReferenceSample(row, reference, np.full(25, 0.25), pure), method="stratified")
-    assert some[0].classes[2].note == "rests on few sampled places: 1"
+    reference[:4] = "c"
+    few = ReferenceSample(row, reference, np.full(25, 0.25), pure)
+    c = estimate_areas(land, few, method="stratified")[0].classes[2]
+    assert (c.units, c.low, c.note) == (4, None, "sampled places of this class: 4; an interval needs 5")
+    reference[4] = "c"
+    enough = ReferenceSample(row, reference, np.full(25, 0.25), pure)
+    assert estimate_areas(land, enough, method="stratified")[0].classes[2].low is not None
+
+
+def test_probabilities_do_not_make_up_for_errors_that_were_not_met() -> None:
+    """Where the sample met no error in a class, the assisted interval is withheld, not made as narrow as p is sure."""
+    proba = np.tile([[0.9, 0.1], [0.2, 0.8]], (50, 1))
+    land = AreaMap(("a", "b"), np.tile([0, 1], 50), proba, np.ones(100))
+    row = np.arange(0, 60)
+    pure = np.array(["a", "b"])[land.mapped[row]]
+    a = estimate_areas(land, ReferenceSample(row, pure, np.full(60, 0.6), pure))[0].classes[0]
+    assert a.low is None and "met no error" in a.note
 
 
 def place(**changes: np.ndarray) -> ReferenceSample:

@@ -32,13 +32,14 @@ from surco.adapters.areas_count import (
 from surco.adapters.areas_sample import AreaMap, ReferenceSample, design_deviations
 from surco.adapters.errors import AreasError
 
-__all__ = ["LEAST_UNITS", "METHODS", "estimate_areas"]
+__all__ = ["LEAST_OF_CLASS", "LEAST_UNITS", "METHODS", "estimate_areas"]
 
 Doubles = npt.NDArray[np.float64]
 METHODS = ("assisted", "stratified")
 LEAST_UNITS = 20
 """Sampled places below which a domain gets no estimate: the normal theory of intervals needs about so many."""
-_FEW = 5
+LEAST_OF_CLASS = 5
+"""Sampled places found to be of a class below which it gets no interval: so few may agree by luck."""
 
 
 def estimate_areas(
@@ -72,21 +73,23 @@ def estimate_areas(
     labels, reference = _labels(area_map, sample)
     proxies = np.zeros((len(sample), len(labels)))
     proxies[:, : len(area_map.classes)] = area_map.probabilities[sample.row]
+    every = np.eye(len(labels))
     answers = []
     for code, known in enumerate(known_areas(area_map, domains, len(names), len(labels))):
         hectares = area_map.hectares[sample.row] * (domains[sample.row] == code)
-        found = _Found(sample, hectares, np.eye(len(labels))[reference], proxies)
+        found = _Found(sample, hectares, every[reference], every[area_map.mapped[sample.row]], proxies)
         answers.append(_domain(names[code], labels, known, found, method, confidence))
     return tuple(answers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """A sample as one domain sees it: hectares (n,), 0 outside it, reference classes and probabilities (n, C)."""
+    """A sample as one domain sees it: hectares (n,), 0 outside; classes found and mapped, and probabilities, (n, C)."""
 
     sample: ReferenceSample
     hectares: Doubles
     reference: Doubles
+    mapped: Doubles
     proxies: Doubles
 
     @property
@@ -108,6 +111,10 @@ class _Found:
         left = (weight.sum() - weight)[:, None]
         residual = self.hectares[:, None] * (values - self.shares(values)) / left
         return design_deviations(residual, self.sample.inclusion_probability, self.sample.stratum)
+
+    def errors(self) -> Doubles:
+        """(C,) sampled places that are of a class and not mapped so, or mapped so and not of it."""
+        return np.asarray(np.abs(self.reference - self.mapped)[self.inside].sum(axis=0), np.float64)
 
     def freedom(self) -> int:
         _, sizes = np.unique(self.sample.stratum[self.inside], return_counts=True)
@@ -133,6 +140,7 @@ def _domain(
     area = power * known.expected + known.hectares * found.shares(found.reference - power * found.proxies)
     error = known.hectares * np.sqrt(((own - power * helped) ** 2).sum(axis=0))
     margin = stats.t.ppf(0.5 + confidence / 2, found.freedom()) * error
+    error[found.errors() == 0] = 0.0
     figures = np.stack((area, error, margin), axis=1).tolist()
     classes = tuple(_class(known.hectares, *each) for each in zip(counted, figures, strict=True))
     return AreaEstimates(name, known.hectares, units, classes, method, power, confidence)
@@ -146,11 +154,13 @@ def _class(total: float, counted: tuple[str, float, float, int], figures: Sequen
         return AreaEstimate(label, mapped, expected, None, None, None, None, 0, note)
     area = min(max(area, 0.0), total)
     if error <= 1e-9 * total:
-        note = "the sample met no error, so it shows no variance"
+        note = "the sample met no error in this class, so it shows no variance"
         return AreaEstimate(label, mapped, expected, area, None, None, None, seen, note)
-    note = f"rests on few sampled places: {seen}" if seen < _FEW else ""
+    if seen < LEAST_OF_CLASS:
+        note = f"sampled places of this class: {seen}; an interval needs {LEAST_OF_CLASS}"
+        return AreaEstimate(label, mapped, expected, area, None, None, None, seen, note)
     low, high = max(area - margin, 0.0), min(area + margin, total)
-    return AreaEstimate(label, mapped, expected, area, error, low, high, seen, note)
+    return AreaEstimate(label, mapped, expected, area, error, low, high, seen)
 
 
 def _power(own: Doubles, helped: Doubles) -> float:

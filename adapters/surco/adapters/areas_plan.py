@@ -77,7 +77,8 @@ def plan_sample(
         area_map: the map.
         stratum: (N,) position in `names` of each place's stratum.
         names: of the strata; those without places are left out.
-        standard_error: wanted: of overall accuracy, 0..1, or with `target` of that class's area divided by the area.
+        standard_error: wanted, and reached as allocated: of overall accuracy, 0..1, or with `target` of that class's
+            area, divided by the area.
         target: a class whose area is aimed at; None for overall accuracy.
         size: places to visit, instead of a standard error.
         allocation: see `allocate`.
@@ -94,22 +95,43 @@ def plan_sample(
     count = np.maximum(places, 1)
     chance = np.clip(np.bincount(stratum, hit, len(names)) / count, _SURE, 1 - _SURE)[kept]
     weight = hectares[kept] / hectares.sum()
+    strata = _Strata(places[kept], weight, chance)
     scale = 1.0 if target is None else float(weight @ chance)
-    needed = (
-        size
-        if size is not None
-        else sample_size(weight, chance, standard_error * scale, places=len(area_map))
-    )
-    spread = np.sqrt(chance * (1 - chance))
-    floor = 0 if size is not None else least_size(places[kept])
-    drawn = allocate(max(needed, floor), places[kept], spread, allocation, least=least)
-    left = 1 - drawn / places[kept]
-    error = float(np.sqrt((weight**2 * spread**2 * left / drawn).sum())) / scale
-    strata = tuple(
+    wanted = standard_error * scale if size is None else None
+    drawn = strata.drawn(wanted, size or 0, allocation, least)
+    planned = tuple(
         PlannedStratum(names[i], int(places[i]), float(hectares[i]), int(n), float(p))
         for i, n, p in zip(kept.tolist(), drawn, chance, strict=True)
     )
-    return SamplePlan(strata, target or "overall accuracy", error)
+    return SamplePlan(planned, target or "overall accuracy", strata.standard_error(drawn) / scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strata:
+    """Places, shares of the area and expected shares (H,) of the strata."""
+
+    places: Counts
+    weight: Doubles
+    chance: Doubles
+
+    def drawn(self, wanted: float | None, size: int, allocation: Allocation, least: int) -> Counts:
+        """(H,) places: of `size`, or where an error is wanted as many as reach it as they are allocated."""
+        spread = np.sqrt(self.chance * (1 - self.chance))
+        total = int(self.places.sum())
+        if wanted is None:
+            return allocate(size, self.places, spread, allocation, least=least)
+        best = sample_size(self.weight, self.chance, wanted, places=total)
+        size = max(best, least_size(self.places))
+        while True:
+            counts = allocate(size, self.places, spread, allocation, least=least)
+            if self.standard_error(counts) <= wanted or size >= total:
+                return counts
+            size = max(size + 1, round(1.02 * size))
+
+    def standard_error(self, counts: Counts) -> float:
+        """Expected of the estimated share, with the finite population correction."""
+        variance = self.chance * (1 - self.chance) * (1 - counts / self.places) / counts
+        return float(np.sqrt((self.weight**2 * variance).sum()))
 
 
 def draw_sample(
