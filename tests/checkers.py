@@ -38,6 +38,11 @@ VECOREL: dict[str, dict[str, Any]] = {
             "metrics:area": {"type": "float", "exclusiveMinimum": 0, "maximum": 1e9},
             "metrics:perimeter": {"type": "float", "exclusiveMinimum": 0, "maximum": 1.25e9},
             "determination:datetime": {"type": "date-time"},
+            "determination:method": {
+                "type": "string",
+                "enum": ["manual", "driven", "surveyed", "auto-operation", "auto-imagery", "unknown"],
+            },
+            "determination:details": {"type": "string"},
         },
     },
 }

@@ -15,6 +15,7 @@ import click
 from surco.adapters import AdapterError
 from surco.api.adapter_commands import adapters
 from surco.api.asking_commands import demo, map_, serve
+from surco.api.boundary_commands import boundaries
 from surco.api.errors import ApiError
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
@@ -60,6 +61,7 @@ for command in (
     forecast,
     adapters,
     map_,
+    boundaries,
     sql,
     index,
     store,

@@ -14,7 +14,7 @@ from surco.encoder.parcel_import.columns import BOX, OWN, Columns, dates_of, tex
 from surco.encoder.parcel_import.features import Features, Objects
 from surco.encoder.parcel_import.request import ParcelRequest
 
-__all__ = ["ROW", "ids_of", "out_schema", "rows_of"]
+__all__ = ["ROW", "box_column", "ids_of", "out_schema", "rows_of"]
 
 ROW = "surco:row"
 """A column for the time of the import only: the number of the feature in the file."""
@@ -63,7 +63,7 @@ def rows_of(
     own: dict[str, pa.Array[Any]] = {
         "id": pa.array(named, pa.string()),
         "geometry": pa.array(shapely.to_wkb(shapes), pa.binary()),
-        "bbox": _boxes(shapes),
+        "bbox": box_column(shapes),
         "metrics:area": pa.array(cleaned.area[kept].astype(np.float32)),
         "metrics:perimeter": pa.array(cleaned.perimeter[kept].astype(np.float32)),
         "crop:name": _texts(given, columns.crop, "crops"),
@@ -88,7 +88,7 @@ def _dates(given: pa.RecordBatch, name: str | None, request: ParcelRequest) -> p
     return pa.array([said if each is None else each for each in found], OWN["determination:datetime"])
 
 
-def _boxes(shapes: Objects) -> pa.Array[Any]:
+def box_column(shapes: Objects) -> pa.Array[Any]:
     """Bounds as float32, rounded outwards so that no reader prunes a parcel away by rounding."""
     bounds = shapely.bounds(shapes)
     near = bounds.astype(np.float32)
