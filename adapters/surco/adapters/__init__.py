@@ -13,6 +13,7 @@ from surco.adapters.crop_type_adapter import CropTypeAdapter
 from surco.adapters.errors import (
     AdapterError,
     AreasError,
+    CampaignError,
     CardError,
     LabelsError,
     LegendError,
@@ -22,7 +23,10 @@ from surco.adapters.errors import (
 )
 from surco.adapters.evaluate import CrossValidation, cross_validate, holdout_report
 from surco.adapters.evaluation import BASELINES
+from surco.adapters.learned_prior import LearnedPrior, find_prior, shipped_priors
 from surco.adapters.local_scatter import LocalScatter
+from surco.adapters.meta_tasks import LabelledTable, clustered_table, draw_tasks
+from surco.adapters.meta_train import Rotation, meta_train
 from surco.adapters.regression_evaluate import (
     REGRESSION_BASELINES,
     RegressionEvaluation,
@@ -49,14 +53,17 @@ __all__ = [
     "AreaMethod",
     "AreaRatio",
     "AreasError",
+    "CampaignError",
     "CardError",
     "ClassAccuracy",
     "ClassArea",
     "CropTypeAdapter",
     "CrossValidation",
     "Estimate",
+    "LabelledTable",
     "LabelsError",
     "Learned",
+    "LearnedPrior",
     "LegendError",
     "LocalScatter",
     "MappedArea",
@@ -64,6 +71,7 @@ __all__ = [
     "ReferenceSample",
     "RegressionEvaluation",
     "RegressionScores",
+    "Rotation",
     "SamplePlan",
     "Scores",
     "SettingsError",
@@ -73,20 +81,25 @@ __all__ = [
     "YieldAdapter",
     "allocate",
     "area_accuracy",
+    "clustered_table",
     "count_areas",
     "cross_validate",
     "cross_validate_values",
     "draw_sample",
+    "draw_tasks",
     "draw_values",
     "estimate_areas",
+    "find_prior",
     "holdout_report",
     "load_adapter",
     "mapped_area",
+    "meta_train",
     "paired_difference",
     "plan_sample",
     "read_card",
     "sample_size",
     "save_adapter",
     "score_values",
+    "shipped_priors",
     "stratified_area",
 ]

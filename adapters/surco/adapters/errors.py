@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 __all__ = [
     "AdapterError",
     "AreasError",
+    "CampaignError",
     "CardError",
     "LabelsError",
     "LegendError",
@@ -46,3 +47,7 @@ class CardError(AdapterError):
 
 class AreasError(AdapterError):
     """Areas or sample counts that no estimate can be made from."""
+
+
+class CampaignError(AdapterError):
+    """A labelling campaign with no place left, or that is asked for more places than it can choose."""

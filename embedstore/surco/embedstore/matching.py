@@ -84,6 +84,7 @@ def match_labels(
     unit: Literal["auto", "cells", "parcels"] = "auto",
     resolution: int | None = None,
     model_id: str | None = None,
+    least_classes: int = 2,
 ) -> Examples:
     """Find the vectors of labelled places.
 
@@ -97,9 +98,10 @@ def match_labels(
         unit: "auto" takes parcels where the season has them and at least half of the labels fall in one, else cells.
         resolution: of cells; None is the finest.
         model_id: needed where the store holds several models.
+        least_classes: how many different classes there must be; a campaign that has only begun may have one.
 
     Raises:
-        LabelError: all labels outside the table's area, one class only, or all in conflict.
+        LabelError: all labels outside the table's area, fewer classes than that, or all in conflict.
         StoreError: no such table, season or resolution.
     """
     if unit not in ("auto", "cells", "parcels"):
@@ -109,9 +111,9 @@ def match_labels(
         pairs = _parcel_pairs(parcels, labels)
         enough = 2 * len(np.unique(pairs.features)) >= len(labels)
         if unit == "parcels" or enough or not _has(store, "cells", season, resolution, model_id):
-            return _examples(pairs, labels, parcels, "parcels")
+            return _examples(pairs, labels, parcels, "parcels", least_classes)
     cells = store.find("cells", season=season, resolution=resolution, model_id=model_id)
-    return _examples(_cell_pairs(cells, labels), labels, cells, "cells")
+    return _examples(_cell_pairs(cells, labels), labels, cells, "cells", least_classes)
 
 
 def _has(
@@ -206,7 +208,7 @@ def _joined(parts: list[_Pairs], info: TableInfo) -> _Pairs:
     )
 
 
-def _examples(pairs: _Pairs, labels: Labels, info: TableInfo, unit: Unit) -> Examples:
+def _examples(pairs: _Pairs, labels: Labels, info: TableInfo, unit: Unit, least_classes: int) -> Examples:
     unmatched = np.setdiff1d(np.arange(len(labels)), pairs.features)
     if not len(pairs.keys):
         raise LabelError(
@@ -217,7 +219,8 @@ def _examples(pairs: _Pairs, labels: Labels, info: TableInfo, unit: Unit) -> Exa
         )
     kept, conflicts = _agreeing(pairs, labels)
     y = np.array([labels.label[feature] for feature in pairs.features[kept]], dtype=np.str_)
-    _check_classes(y, conflicts, labels)
+    if len(np.unique(y)) < least_classes:
+        raise _too_few_classes(y, conflicts, labels)
     return Examples(
         X=pairs.vectors[kept],
         y=y,
@@ -248,15 +251,13 @@ def _agreeing(pairs: _Pairs, labels: Labels) -> tuple[npt.NDArray[np.int64], tup
     return np.array(kept, np.int64), tuple(conflicts)
 
 
-def _check_classes(y: npt.NDArray[np.str_], conflicts: tuple[Conflict, ...], labels: Labels) -> None:
-    classes = np.unique(y)
-    if len(classes) < 2:
-        doubt = f"; {len(conflicts)} places have two classes, the first {conflicts[0]}" if conflicts else ""
-        raise LabelError(
-            "labels of at least two classes",
-            f"{', '.join(classes) or 'none'} in {labels.path} within the store's area{doubt}",
-            "Label a second class: an adapter learns by telling classes apart.",
-        )
+def _too_few_classes(y: npt.NDArray[np.str_], conflicts: tuple[Conflict, ...], labels: Labels) -> LabelError:
+    doubt = f"; {len(conflicts)} places have two classes, the first {conflicts[0]}" if conflicts else ""
+    return LabelError(
+        "labels of at least two classes",
+        f"{', '.join(np.unique(y)) or 'none'} in {labels.path} within the store's area{doubt}",
+        "Label a second class: an adapter learns by telling classes apart.",
+    )
 
 
 def _round(bbox: Iterable[float]) -> list[float]:

@@ -1,0 +1,189 @@
+"""What the bandit knows before its first label: payoffs of the arms in campaigns whose truth is known.
+
+In every state of such a campaign all arms were tried from the same labels, so the payoff of an arm is its gain of
+macro-F1 less the mean gain of all arms there. Kept are sums of products by source (a data set, or a synthetic region),
+from which a linear regression follows; so any source can be left out, and no data set helps to choose its own labels.
+`scripts/fit_next_label_prior.py` writes the file that is shipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from surco.adapters.errors import SettingsError
+from surco.adapters.next_label.arms import ARMS
+from surco.adapters.next_label.contexts import FEATURES
+from surco.adapters.next_label.rewards import OBSERVABLES
+
+__all__ = ["Belief", "Prior", "Source", "shipped_prior"]
+
+Doubles = npt.NDArray[np.float64]
+_FORMAT = "surco-next-label-prior"
+_RIDGE = 0.01
+_SEEN = (*OBSERVABLES, *FEATURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Mean products over the states of a source: F features, A arms, Z observables and features.
+
+    `states` how many; `contexts` (F, F); `payoffs` (A, F), context times payoff; `squares` (A,), of payoffs; `reports`
+    (Z, Z) and `report_payoffs` (Z,), means over states and arms.
+    """
+
+    states: int
+    contexts: Doubles
+    payoffs: Doubles
+    squares: Doubles
+    reports: Doubles
+    report_payoffs: Doubles
+
+    @classmethod
+    def of(cls, contexts: Doubles, payoffs: Doubles, reports: Doubles) -> Self:
+        """From contexts (S, F), centred payoffs (S, A) and observables (S, A, len(OBSERVABLES)) of S states."""
+        states, arms = payoffs.shape
+        seen = np.concatenate([reports, np.repeat(contexts[:, None], arms, axis=1)], axis=2).reshape(
+            -1, len(_SEEN)
+        )
+        return cls(
+            states,
+            contexts.T @ contexts / states,
+            payoffs.T @ contexts / states,
+            (payoffs**2).mean(axis=0),
+            seen.T @ seen / len(seen),
+            payoffs.reshape(-1) @ seen / len(seen),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What a prior says: linear payoffs by arm, and how payoffs are estimated from what a batch did.
+
+    `weights` (A, F); `contexts` (F, F) mean products; `noise` variance of a payoff around its line; `report_weights`
+    (Z,); `reliability` share of the payoffs' variance that the estimate explains, 0..1.
+    """
+
+    weights: Doubles
+    contexts: Doubles
+    noise: float
+    report_weights: Doubles
+    reliability: float
+
+    def payoff(self, observables: Doubles, context: Doubles) -> float:
+        """A batch's payoff as what it did tells, in macro-F1; shrunken towards 0 by the reliability."""
+        return float(self.report_weights @ np.concatenate([observables, context]))
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Sources by name."""
+
+    sources: Mapping[str, Source]
+
+    def without(self, *names: str) -> Prior:
+        """The prior without some sources; raises SettingsError for a name that it does not have."""
+        if unknown := sorted(set(names) - set(self.sources)):
+            raise SettingsError(
+                f"expected sources of the prior, {', '.join(sorted(self.sources))}; got {', '.join(unknown)}: "
+                "leave out one of those"
+            )
+        return Prior({name: source for name, source in self.sources.items() if name not in names})
+
+    def belief(self) -> Belief:
+        """The regression over all sources, each weighing the same.
+
+        Raises:
+            SettingsError: no source.
+        """
+        if not self.sources:
+            raise SettingsError("expected a prior of at least one source; got none: leave fewer out")
+        contexts, payoffs, squares, reports, report_payoffs = (
+            np.mean([getattr(source, part) for source in self.sources.values()], axis=0)
+            for part in ("contexts", "payoffs", "squares", "reports", "report_payoffs")
+        )
+        weights = _solved(contexts, payoffs.T).T
+        explained = (weights * payoffs).sum(axis=1)
+        noise = float(np.maximum(squares - explained, 1e-12).mean())
+        report_weights = _solved(reports, report_payoffs)
+        reliability = float(report_weights @ report_payoffs / max(squares.mean(), 1e-12))
+        return Belief(weights, contexts, noise, report_weights, float(np.clip(reliability, 0.0, 1.0)))
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON."""
+        sources = {
+            name: {field: _plain(getattr(source, field)) for field in Source.__slots__}
+            for name, source in self.sources.items()
+        }
+        return {**_names(), "sources": sources}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Read what `plain` gave.
+
+        Raises:
+            SettingsError: another format, other arms or features, numbers that are missing or not finite.
+        """
+        if any(plain.get(key) != value for key, value in _names().items()):
+            raise SettingsError(
+                f"expected a prior of the format {_FORMAT!r} with this version's arms and features; got another: "
+                "write it again with scripts/fit_next_label_prior.py"
+            )
+        sources = plain.get("sources")
+        if not isinstance(sources, dict):
+            raise SettingsError("expected a prior with its sources by name; got none: copy the file again")
+        return cls({name: _source(name, fields) for name, fields in sources.items()})
+
+
+def shipped_prior() -> Prior:
+    """The prior in the package: six real tables and three synthetic regions."""
+    return Prior.of_plain(json.loads(files(__package__).joinpath("prior.json").read_text(encoding="utf-8")))
+
+
+def _solved(products: Doubles, targets: Doubles) -> Doubles:
+    return np.asarray(np.linalg.solve(products + _RIDGE * np.diag(np.diag(products) + 1e-12), targets))
+
+
+def _names() -> dict[str, Any]:
+    """What a prior must name as this version does, in order."""
+    return {"format": _FORMAT, "arms": [*ARMS], "features": [*FEATURES], "observables": [*OBSERVABLES]}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers with five digits, nested as the array is."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    return value if isinstance(value, int) else float(f"{value:.5g}")
+
+
+def _source(name: str, fields: Any) -> Source:
+    f, a, z = len(FEATURES), len(ARMS), len(_SEEN)
+    shapes = {
+        "contexts": (f, f),
+        "payoffs": (a, f),
+        "squares": (a,),
+        "reports": (z, z),
+        "report_payoffs": (z,),
+    }
+    try:
+        arrays = {key: np.array(fields[key], np.float64) for key in shapes}
+        sound = all(
+            arrays[key].shape == shape and np.isfinite(arrays[key]).all() for key, shape in shapes.items()
+        )
+        states = fields["states"]
+    except (KeyError, TypeError, ValueError):
+        sound, states, arrays = False, 0, {}
+    if not sound or type(states) is not int:
+        raise SettingsError(
+            f"expected finite numbers of the right shapes in source {name!r} of the prior; got others: "
+            "copy the file again"
+        )
+    return Source(states=states, **arrays)
