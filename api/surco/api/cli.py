@@ -14,6 +14,7 @@ import click
 
 from surco.adapters import AdapterError
 from surco.api.adapter_commands import adapters
+from surco.api.area_commands import areas
 from surco.api.asking_commands import demo, map_, serve
 from surco.api.boundary_commands import boundaries
 from surco.api.errors import ApiError
@@ -61,6 +62,7 @@ for command in (
     forecast,
     adapters,
     map_,
+    areas,
     boundaries,
     sql,
     index,

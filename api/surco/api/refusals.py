@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from surco.api.errors import ApiError
 
-__all__ = ["ExportError", "SettingsError", "TooLargeError", "UnknownError"]
+__all__ = ["ExportError", "SampleError", "SettingsError", "TooLargeError", "UnknownError"]
 
 
 class SettingsError(ApiError):
@@ -21,3 +21,7 @@ class TooLargeError(ApiError):
 
 class ExportError(ApiError):
     """A map file that cannot be written."""
+
+
+class SampleError(ApiError):
+    """A sample of places that is no probability sample of the map, or cannot be read."""

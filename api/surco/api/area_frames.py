@@ -1,0 +1,215 @@
+"""The map that areas are estimated of, and where a sample's places lie on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from surco.adapters import AreaMap, ReferenceSample, read_card
+from surco.api.area_domains import shares_within
+from surco.api.area_samples import FilledSample
+from surco.api.maps import Places, Predicted, predict_table
+from surco.api.refusals import SampleError, UnknownError
+from surco.embedstore import Store
+from surco.encoder.area import read_area
+
+__all__ = ["AreaQuestion", "Frame", "locate", "read_frame", "training_note"]
+
+_TOLERANCE = 0.1
+_CHANCE_LIMIT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class AreaQuestion:
+    """Which map is meant: a store's adapter, season, unit and H3 resolution, and an area that limits it.
+
+    `season`, `resolution` and `aoi` (west,south,east,north, or a GeoJSON file of polygons) may be None: the latest, the
+    finest, and all. `unit` "auto" is that of the sample, else parcels where the store has them.
+    """
+
+    store: Path
+    adapter: str
+    season: str | None = None
+    unit: str = "auto"
+    resolution: int | None = None
+    aoi: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The observed places of a map.
+
+    Attributes:
+        places: those with an observation, in the table's order; `area_ha` is all of each.
+        area_map: their classes, probabilities and hectares, the latter within the area asked about.
+        share: (N,) of each place within that area.
+        unseen: hectares within the area that were never observed.
+        card: the adapter's.
+    """
+
+    places: Places
+    area_map: AreaMap
+    share: npt.NDArray[np.float64]
+    unseen: float
+    card: dict[str, object]
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> Frame:
+        """The frame of some of its places."""
+        old = self.area_map
+        area_map = AreaMap(old.classes, old.mapped[kept], old.probabilities[kept], old.hectares[kept])
+        return replace(self, places=_kept(self.places, kept), area_map=area_map, share=self.share[kept])
+
+
+def read_frame(question: AreaQuestion) -> Frame:
+    """Predict a table and find what counts of each place.
+
+    Raises:
+        UnknownError: nothing of the map lies in the area.
+        AreaError, EmbedstoreError, AdapterError: an area, store, table or adapter that cannot be used.
+    """
+    store = Store.open(question.store)
+    area = None if question.aoi is None else read_area(question.aoi)
+    predicted = predict_table(store, question.adapter, question.season, question.unit, question.resolution)
+    places = predicted.places
+    share = np.ones(len(places.id)) if area is None else shares_within(places, area)
+    seen: npt.NDArray[np.bool_] = np.isfinite(predicted.probabilities).min(axis=1)
+    if not (share[seen] > 0).any():
+        raise UnknownError(
+            f"Expected observed {places.unit} of {places.season} within {question.aoi or question.store}, got none. "
+            "Choose another area, season or unit."
+        )
+    return Frame(
+        places=_kept(places, seen),
+        area_map=_area_map(predicted, seen, places.area_ha * share),
+        share=share[seen],
+        unseen=float((places.area_ha * share)[~seen].sum()),
+        card=read_card(store.adapter_dir(question.adapter)),
+    )
+
+
+def locate(sample: FilledSample, frame: Frame) -> tuple[ReferenceSample, list[str]]:
+    """The sample on the map, and notes for the reader.
+
+    Places that a plan drew and the file no longer has count as missing at random within their stratum.
+
+    Raises:
+        SampleError: ids that are not on the map, a stratum without a place left, or inclusion probabilities that do not
+            add up to the map: the sample was drawn from another.
+        AreasError: a sample that no estimate can be made from.
+    """
+    rows = _rows(sample, frame.places)
+    chance, notes = _present(sample)
+    _require_known_strata(sample, frame)
+    _require_population(sample.path, 1 / chance, frame)
+    season = sample.origin.get("season")
+    if isinstance(season, str) and season != frame.places.season:
+        notes.append(
+            f"The sample was drawn from the map of {season[:40]}, and is used for {frame.places.season}."
+        )
+    return ReferenceSample(rows, sample.reference, chance, sample.stratum), notes
+
+
+def training_note(sample: FilledSample, frame: Frame) -> list[str]:
+    """What the sample shares with the labels that the adapter was fitted on.
+
+    A random sample meets some of them by chance, which harms nothing. One that is made of them is no random sample.
+
+    Raises:
+        SampleError: more of the adapter's training places than chance allows: the expanded count of them exceeds the
+            true one by three standard errors, or they are most of the sample.
+    """
+    training = frame.card.get("training")
+    facts = training if isinstance(training, dict) else {}
+    if facts.get("unit") != frame.places.unit or facts.get("season") != frame.places.season:
+        return (
+            [] if not facts.get("ids") else ["The adapter was fitted on other places than those of this map."]
+        )
+    trained = set(_training_ids(facts.get("ids"), frame.places.unit)) & set(frame.places.id.tolist())
+    met = np.array([each in trained for each in _ids(sample, frame.places.unit)])
+    if not met.any():
+        return []
+    expanded = 1 / sample.inclusion_probability[met]
+    error = np.sqrt((expanded * (expanded - 1)).sum())
+    if expanded.sum() - len(trained) > _CHANCE_LIMIT * error or (met.mean() > 0.5 and error > 0):
+        raise SampleError(
+            f"Expected a sample drawn at random, got {int(met.sum())} of {len(sample)} places in {sample.path} among "
+            f"the {len(trained)} that the adapter was fitted on. Labels allow no interval: draw by `surco areas plan`."
+        )
+    return [f"{int(met.sum())} of the sampled places trained the adapter too, as chance would have it."]
+
+
+def _kept(places: Places, seen: npt.NDArray[np.bool_]) -> Places:
+    return replace(places, table=places.table.filter(seen), id=places.id[seen], area_ha=places.area_ha[seen])
+
+
+def _area_map(
+    predicted: Predicted, seen: npt.NDArray[np.bool_], hectares: npt.NDArray[np.float64]
+) -> AreaMap:
+    chances = predicted.probabilities[seen]
+    return AreaMap(predicted.classes, chances.argmax(axis=1), chances, hectares[seen])
+
+
+def _ids(sample: FilledSample, unit: str) -> list[str]:
+    return [each.lower() for each in sample.id] if unit == "cells" else list(sample.id)
+
+
+def _rows(sample: FilledSample, places: Places) -> npt.NDArray[np.int64]:
+    row = {name: position for position, name in enumerate(places.id.tolist())}
+    ids = _ids(sample, places.unit)
+    missing = [each for each in ids if each not in row]
+    if missing:
+        raise SampleError(
+            f"Expected ids of observed {places.unit} of {places.season}, got {len(missing)} others in {sample.path}, "
+            f"such as {missing[0][:60]!r}. Use the unit, resolution and season that the sample was drawn from."
+        )
+    return np.array([row[each] for each in ids], np.int64)
+
+
+def _present(sample: FilledSample) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """Inclusion probabilities corrected for drawn places that are no longer in the file."""
+    planned, chance = sample.planned(), sample.inclusion_probability.copy()
+    gone = {name: count - int((sample.stratum == name).sum()) for name, count in planned.items()}
+    empty = [name for name in planned if not (sample.stratum == name).any()]
+    if empty:
+        raise SampleError(
+            f"Expected sampled places of every stratum in {sample.path}, got none of {empty[0][:60]!r}. "
+            "Restore them: what is not sampled is not estimated."
+        )
+    missing = sum(max(count, 0) for count in gone.values())
+    for name, count in gone.items():
+        chance[sample.stratum == name] *= 1 - max(count, 0) / max(planned[name], 1)
+    drawn = f"{missing} of {sum(planned.values())} drawn places are not in the file and count as missing at random."
+    return chance, [drawn] if missing else []
+
+
+def _require_known_strata(sample: FilledSample, frame: Frame) -> None:
+    unknown = sorted(set(sample.reference.tolist()) - set(frame.area_map.classes))
+    if unknown and (sample.stratum == "").all():
+        raise SampleError(
+            f"Expected the map's classes {', '.join(frame.area_map.classes)} in a sample without strata, got "
+            f"{unknown[0]!r} in {sample.path}. Correct the spelling, or say each place's stratum."
+        )
+
+
+def _require_population(path: Path, expanded: npt.NDArray[np.float64], frame: Frame) -> None:
+    """A sample stands for as many places as its inverse inclusion probabilities add up to."""
+    total = float(expanded.sum())
+    sizes = (len(frame.share), int((frame.share > 0).sum()))
+    if not any(abs(total / size - 1) <= _TOLERANCE for size in sizes):
+        raise SampleError(
+            f"Expected a sample of {' or '.join(f'{size:,}' for size in dict.fromkeys(sizes))} {frame.places.unit}, "
+            f"got inclusion probabilities in {path} that add up to {total:,.0f}. Ask about the area, unit and "
+            "season that the sample was drawn from."
+        )
+
+
+def _training_ids(ids: object, unit: str) -> Sequence[str]:
+    """Ids as the map has them; a card has cells as decimal numbers."""
+    if not isinstance(ids, list):
+        return []
+    names = [str(each) for each in ids]
+    return [f"{int(name):x}" if unit == "cells" and name.isdecimal() else name for name in names]

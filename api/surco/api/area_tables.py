@@ -1,0 +1,233 @@
+"""Hectares by class and domain: what `surco areas` answers, as rows and as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from surco.adapters import (
+    LEAST_UNITS,
+    AreaAccuracy,
+    AreaEstimates,
+    AreaMethod,
+    ReferenceSample,
+    area_accuracy,
+    count_areas,
+    estimate_areas,
+)
+from surco.api.area_domains import Division, Domains, divide
+from surco.api.area_frames import AreaQuestion, Frame, locate, read_frame, training_note
+from surco.api.area_samples import FilledSample, read_sample
+
+__all__ = ["AreaAnswer", "AreaRow", "area_answer"]
+
+_TOTAL = "total"
+_METHODS = {
+    "counted": "counted from the map; no estimate",
+    "stratified": "stratified estimator (Olofsson et al. 2014; Stehman 2014)",
+    "assisted": "model-assisted estimator (prediction-powered inference, Angelopoulos et al. 2023)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRow:
+    """Hectares of one class in one domain.
+
+    `mapped_ha` is counted from the map and biased where it errs, `expected_ha` the sum of the map's probabilities.
+    `area_ha`, `standard_error_ha`, `low_ha` and `high_ha` rest on the sample; they are None where `note` says why.
+    `sampled` counts the sampled places found to be of the class.
+    """
+
+    domain: str
+    label: str
+    mapped_ha: float
+    expected_ha: float
+    area_ha: float | None
+    standard_error_ha: float | None
+    low_ha: float | None
+    high_ha: float | None
+    sampled: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AreaAnswer:
+    """An answer: what was asked, rows (all of the area first, then domain by domain), accuracy, and notes to read.
+
+    `method` is in words; `accuracy` is None without a sample; `confidence` is that of the intervals.
+    """
+
+    question: AreaQuestion
+    by: Division
+    season: str
+    unit: str
+    resolution: int | None
+    model_id: str
+    store_version: int
+    method: str
+    confidence: float
+    rows: tuple[AreaRow, ...]
+    accuracy: AreaAccuracy | None
+    notes: tuple[str, ...]
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the domains, the total first."""
+        return tuple(dict.fromkeys(row.domain for row in self.rows))
+
+    def of(self, domain: str) -> list[AreaRow]:
+        """The rows of one domain."""
+        return [row for row in self.rows if row.domain == domain]
+
+    def table(self) -> pa.Table:
+        """The rows with their method and confidence, as Arrow."""
+        rows = [{"domain": r.domain, "class": r.label, **asdict(r)} for r in self.rows]
+        for row in rows:
+            del row["label"]
+            row |= {"method": self.method, "confidence": self.confidence}
+        order = [
+            "domain",
+            "class",
+            "mapped_ha",
+            "expected_ha",
+            "area_ha",
+            "standard_error_ha",
+            "low_ha",
+            "high_ha",
+        ]
+        kinds = {name: pa.float64() for name in order[2:]}
+        columns = [*order, "sampled", "method", "confidence", "note"]
+        return pa.table({c: pa.array([row[c] for row in rows], kinds.get(c)) for c in columns})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as plain JSON values."""
+        asked = {
+            "store": str(self.question.store),
+            "adapter": self.question.adapter,
+            "aoi": self.question.aoi,
+        }
+        facts = ("by", "season", "unit", "resolution", "model_id", "store_version", "method", "confidence")
+        return {
+            **asked,
+            **{name: getattr(self, name) for name in facts},
+            "notes": list(self.notes),
+            "areas": self.table().drop_columns(["method", "confidence"]).to_pylist(),
+            "accuracy": self.accuracy and self.accuracy.as_dict(),
+        }
+
+
+def area_answer(
+    question: AreaQuestion,
+    *,
+    by: Division = "none",
+    sample: Path | None = None,
+    method: AreaMethod = "assisted",
+    confidence: float = 0.95,
+) -> AreaAnswer:
+    """Hectares by class, and by comuna, province or region, with intervals where there is a probability sample.
+
+    Args:
+        question: the map.
+        by: domains beside the total.
+        sample: a filled-in file of `surco areas plan`, or one like it; None counts the map and says so.
+        method: "assisted" by the map's probabilities, or "stratified": the sample and the map's total alone.
+        confidence: of the intervals, 0..1.
+
+    Raises:
+        SampleError, LabelError: a sample that cannot be used.
+        AreasError: one that no estimate can be made from.
+        EmbedstoreError, AdapterError, EncoderError, UnknownError: a store, adapter or area that cannot be used.
+    """
+    filled = None if sample is None else read_sample(sample)
+    frame = read_frame(_as_sampled(question, filled))
+    layers = _layers(by, divide(frame.places, by))
+    notes = [] if frame.unseen == 0 else [f"{frame.unseen:,.1f} ha were never observed and are in no figure."]
+    accuracy = None
+    if filled is None:
+        found = [
+            each for names, code in layers for each in count_areas(frame.area_map, domain=code, names=names)
+        ]
+        notes.append(_no_interval(question))
+    else:
+        drawn, more = locate(filled, frame)
+        notes += [*more, *training_note(filled, frame)]
+        found = [
+            each
+            for names, code in layers
+            for each in estimate_areas(
+                frame.area_map, drawn, domain=code, names=names, method=method, confidence=confidence
+            )
+        ]
+        accuracy = _accuracy(frame, drawn, confidence)
+    places = frame.places
+    return AreaAnswer(
+        question=question,
+        by=by,
+        season=places.season,
+        unit=places.unit,
+        resolution=places.resolution,
+        model_id=places.model_id,
+        store_version=places.version,
+        method=_METHODS[found[0].method],
+        confidence=confidence,
+        rows=tuple(row for each in found for row in _rows(each)),
+        accuracy=accuracy,
+        notes=tuple(notes),
+    )
+
+
+def _as_sampled(question: AreaQuestion, sample: FilledSample | None) -> AreaQuestion:
+    """The question with the unit and resolution that the sample was drawn from, where it leaves them open."""
+    origin = {} if sample is None else sample.origin
+    unit, resolution = origin.get("unit"), origin.get("resolution")
+    if question.unit == "auto" and unit in ("cells", "parcels"):
+        question = replace(question, unit=str(unit))
+    if question.unit == "cells" and question.resolution is None and type(resolution) is int:
+        question = replace(question, resolution=resolution)
+    return question
+
+
+def _no_interval(question: AreaQuestion) -> str:
+    return (
+        "Hectares are counted from the map: biased where it errs, and no interval can be given without a probability "
+        f"sample. Draw one: surco areas plan {question.store} --adapter {question.adapter} --out sample.geojson; fill "
+        "in `class` of each place; then pass --sample sample.geojson."
+    )
+
+
+def _layers(by: Division, domains: Domains) -> list[tuple[tuple[str, ...], npt.NDArray[np.int64]]]:
+    """The total, then the domains where any are asked for: names and (N,) positions."""
+    total = ((_TOTAL,), np.zeros(len(domains.code), np.int64))
+    return [total] if by == "none" else [total, (domains.names, domains.code)]
+
+
+def _rows(found: AreaEstimates) -> list[AreaRow]:
+    return [
+        AreaRow(
+            domain=found.domain,
+            label=each.label,
+            mapped_ha=each.mapped,
+            expected_ha=each.expected,
+            area_ha=each.area,
+            standard_error_ha=each.standard_error,
+            low_ha=each.low,
+            high_ha=each.high,
+            sampled=each.units,
+            note=each.note,
+        )
+        for each in found.classes
+    ]
+
+
+def _accuracy(frame: Frame, sample: ReferenceSample, confidence: float) -> AreaAccuracy | None:
+    """The accuracy table of all the area; None where too few sampled places lie in it."""
+    names, hectares = np.array(frame.area_map.classes), frame.area_map.hectares[sample.row]
+    if (hectares > 0).sum() < LEAST_UNITS:
+        return None
+    mapped = names[frame.area_map.mapped[sample.row]]
+    return area_accuracy(sample, mapped, hectares, frame.area_map.classes, confidence=confidence)
