@@ -7,9 +7,10 @@ import pytest
 from adapter_contract import labelled_vectors
 
 from surco.adapters import CropTypeAdapter, LabelsError
+from surco.adapters.checks import MOST_CLASSES
 from surco.adapters.label_quality import LabelReport, inspect_labels
 from surco.adapters.legends import load_legend
-from surco.adapters.suspects import MOST_CLASSES, rank_suspects
+from surco.adapters.suspects import rank_suspects
 
 
 def kinds(report: LabelReport) -> set[str]:

@@ -12,7 +12,10 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from surco.adapters.errors import LabelsError, VectorsError
 
-__all__ = ["checked_groups", "checked_labels", "checked_vectors"]
+__all__ = ["MOST_CLASSES", "checked_groups", "checked_labels", "checked_vectors"]
+
+MOST_CLASSES = 1000
+"""More classes are refused: a fit takes a minute and gigabytes by 10,000, and they have a label or two each."""
 
 
 def checked_vectors(estimator: BaseEstimator, X: Any, *, reset: bool) -> npt.NDArray[np.floating]:
@@ -48,12 +51,14 @@ def checked_labels(y: Any, rows: int) -> tuple[npt.NDArray[np.generic], npt.NDAr
     """Sorted classes (K,) and the class position (N,) of each label.
 
     Raises:
-        LabelsError: none, another number than `rows`, missing or unsortable labels, measurements, one class only.
+        LabelsError: none, another number than `rows`, missing or unsortable labels, measurements, one class only, or
+            more than `MOST_CLASSES`.
     """
     if y is None:
         raise LabelsError(
             "this adapter requires y to be passed, but the target y is None: give one class name a vector"
         )
+    _require_few(y)
     labels = _class_array(y)
     if len(labels) != rows:
         raise LabelsError(
@@ -68,23 +73,50 @@ def checked_labels(y: Any, rows: int) -> tuple[npt.NDArray[np.generic], npt.NDAr
     return classes, codes.astype(np.intp)
 
 
+def _require_few(y: Any) -> None:
+    array = np.asarray(y)
+    # A measurement is no class: scikit-learn's own check names it.
+    if array.ndim == 1 and array.dtype.kind in "OUSiub" and len(set(array.tolist())) > MOST_CLASSES:
+        raise LabelsError(
+            f"expected at most {MOST_CLASSES} classes; got {len(set(array.tolist()))}: take classes "
+            "together, for instance by a level of a legend, or check that the class column is not an id"
+        )
+
+
 def _class_array(y: Any) -> npt.NDArray[np.generic]:
+    values = np.asarray(y)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise LabelsError(
+            f"expected a class for each vector; got NaN or infinity in {int((~np.isfinite(values)).sum())} of "
+            f"{len(values)} rows: name the class, or leave the row out"
+        )
     try:
         labels: npt.NDArray[np.generic] = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
+        # scikit-learn cannot sort None among names, and takes few labels of many classes for a measurement.
+        if labels.dtype.kind == "U" or any(v is None or v != v for v in labels.tolist()):
+            _require_named(labels)
+        elif labels.dtype.kind not in "iub":
+            check_classification_targets(labels)
+            _require_named(labels)
+    except LabelsError:
+        raise
     except ValueError as error:
         raise LabelsError(
             f"expected one class name or number a vector; got: {error} "
             "— use names or whole numbers; a measured quantity needs a regression"
         ) from error
-    if labels.dtype.kind in "OU":
-        wrong = [i for i, v in enumerate(labels.tolist()) if not (isinstance(v, str) and v.strip())]
-        if wrong:
-            raise LabelsError(
-                f"expected a class name, text that is not empty, for each vector; got {labels[wrong[0]]!r} in row "
-                f"{wrong[0]} and {len(wrong)} such in all: name the class, or leave the row out"
-            )
     return labels
+
+
+def _require_named(labels: npt.NDArray[np.generic]) -> None:
+    if labels.dtype.kind not in "OU":
+        return
+    wrong = [i for i, v in enumerate(labels.tolist()) if not (isinstance(v, str) and v.strip())]
+    if wrong:
+        raise LabelsError(
+            f"expected a class name, text that is not empty, for each vector; got {labels[wrong[0]]!r} in row "
+            f"{wrong[0]} and {len(wrong)} such in all: name the class, or leave the row out"
+        )
 
 
 def checked_groups(groups: Any, rows: int) -> npt.NDArray[np.intp]:

@@ -18,13 +18,10 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
 
-from surco.adapters.checks import checked_groups, checked_labels, require_finite
+from surco.adapters.checks import MOST_CLASSES, checked_groups, checked_labels, require_finite
 from surco.adapters.crop_type_adapter import CropTypeAdapter
 
-__all__ = ["MOST_CLASSES", "Suspect", "Suspects", "rank_suspects"]
-
-MOST_CLASSES = 1000
-"""More classes are not judged: a fit of so many takes minutes, and most would have a label or two."""
+__all__ = ["Suspect", "Suspects", "rank_suspects"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]

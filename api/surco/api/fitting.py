@@ -20,6 +20,10 @@ from surco.adapters import (
     read_card,
     save_adapter,
 )
+from surco.adapters.label_quality import LabelReport
+from surco.adapters.legends import Legend, MixedLabels, fit_mixed, load_legend, resolve_mixed
+from surco.api.label_checking import inspected, observed
+from surco.api.legend_levels import legend_record
 from surco.api.maps import vectors
 from surco.embedstore import Examples, Store, match_labels, read_labels
 
@@ -27,17 +31,23 @@ __all__ = ["FitReport", "Unit", "describe_scores", "fit_adapter", "list_adapters
 
 Unit = Literal["auto", "cells", "parcels"]
 POOL_ROWS = 20_000
+MOST_JUDGED = 20_000  # of more rows suspects are left to `surco labels check`, which takes its time
 
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """What was fitted: name, examples, labels by class, how well it does on held-out places, time of the fit."""
+    """What was fitted: name, examples, labels by class, how well it does on held-out places, time of the fit.
+
+    `quality` says what is wrong with the labels, or may be; `mixed` what a legend made of them, None without one.
+    """
 
     name: str
     examples: Examples
     counts: dict[str, int]
     validation: CrossValidation
     fit_ms: float
+    quality: LabelReport
+    mixed: MixedLabels | None = None
 
     def text(self) -> str:
         """The report for people."""
@@ -47,14 +57,10 @@ class FitReport:
             f"Adapter {self.name}: {n} {self.examples.unit} from {features} labels in {len(self.counts)} classes "
             f"({classes}), fitted in {self.fit_ms:.0f} ms."
         ]
-        if self.examples.conflicts:
-            first = self.examples.conflicts[0]
-            lines.append(
-                f"{len(self.examples.conflicts)} {self.examples.unit} have two classes and were left out, "
-                f"such as {first.id} ({' and '.join(first.labels)})."
-            )
-        if self.examples.unmatched:
-            lines.append(f"{len(self.examples.unmatched)} labels name no {self.examples.unit} of the store.")
+        lines += _mixed_lines(self.mixed)
+        lines += [text for text in self.quality.text().splitlines() if text]
+        if self.quality.suspects is not None and self.quality.suspects.flagged:
+            lines.append("All of them, in order: surco labels check STORE --labels FILE --out suspects.html")
         return "\n".join([*lines, *_validation_lines(self.validation)])
 
 
@@ -68,10 +74,13 @@ def fit_adapter(
     unit: Unit = "auto",
     model_id: str | None = None,
     baselines: bool = True,
+    legend: str | None = None,
 ) -> FitReport:
     """Fit a crop-type adapter on labels and keep it in the store, as a new version of the store.
 
-    The vectors of the labels' own table serve as the unlabelled pool (at most 20,000, evenly spaced rows).
+    The vectors of the labels' own table serve as the unlabelled pool (at most 20,000, evenly spaced rows). With a
+    legend labels of several levels are used as what they say, and the card keeps the part of the legend that they
+    need; exact labels alone are held out for the accuracy.
 
     Raises:
         EmbedstoreError: the store, the labels or the season cannot be used.
@@ -79,14 +88,19 @@ def fit_adapter(
     """
     store = Store.open(path)
     found = read_labels(labels, class_column)
-    examples = match_labels(store, found, season=season, unit=unit, model_id=model_id)
+    tree = load_legend(legend) if legend else None
+    matched = match_labels(store, found, season=season, unit=unit, model_id=model_id)
+    examples = observed(matched)
+    mixed = resolve_mixed(examples.y, tree) if tree else None
     pool = _pool(store, examples, season)
     began = time.perf_counter()
-    adapter = CropTypeAdapter().fit(examples.X, examples.y, groups=examples.groups, pool=pool)
+    adapter, y = _fitted(examples, tree, pool)
     fit_ms = 1000.0 * (time.perf_counter() - began)
+    exact = ~np.isin(mixed.y, list(mixed.among)) if mixed else np.ones(len(y), bool)
     validation = cross_validate(
-        CropTypeAdapter(), examples.X, examples.y, examples.groups, pool=pool, baselines=baselines
+        CropTypeAdapter(), examples.X[exact], y[exact], examples.groups[exact], pool=pool, baselines=baselines
     )
+    quality = inspected(found, matched, tree, pool=pool, folds=5, suspects=len(y) <= MOST_JUDGED)
     training = {
         "labels": labels.name,
         "unit": examples.unit,
@@ -94,20 +108,57 @@ def fit_adapter(
         "ids": [str(i) for i in examples.ids],
         "cross_validation": validation.as_dict(),
     }
+    if tree:
+        training["legend"] = legend_record(tree, adapter.classes_.tolist())
     files = save_adapter(
         adapter, name=name, model_id=examples.model_id, task=CropTypeAdapter.task, training=training
     )
     with store.transaction() as transaction:
         transaction.put_adapter(name, files)
     counts = dict(sorted(Counter(examples.y.tolist()).items()))
-    return FitReport(name, examples, counts, validation, fit_ms)
+    return FitReport(name, examples, counts, validation, fit_ms, quality, mixed)
 
 
 def list_adapters(path: Path) -> list[dict[str, Any]]:
     """Name, task, model id and classes of each adapter of a store, from their cards."""
     store = Store.open(path)
     cards = [read_card(store.adapter_dir(name)) for name in store.adapters()]
-    return [{key: card[key] for key in ("name", "task", "model_id", "classes")} for card in cards]
+    named = [{key: card[key] for key in ("name", "task", "model_id")} for card in cards]
+    return [fact | {"classes": _names(card.get("classes"))} for fact, card in zip(named, cards, strict=True)]
+
+
+def _names(classes: object) -> list[str]:
+    """Class names of a card, none where the adapter measures or draws."""
+    return [str(name) for name in classes] if isinstance(classes, list) else []
+
+
+def _fitted(
+    examples: Examples, tree: Legend | None, pool: npt.NDArray[np.float32]
+) -> tuple[CropTypeAdapter, npt.NDArray[np.str_]]:
+    """The adapter, and the class that each example was used as."""
+    if tree is None:
+        return CropTypeAdapter().fit(examples.X, examples.y, groups=examples.groups, pool=pool), examples.y
+    fit = fit_mixed(CropTypeAdapter(), examples.X, examples.y, tree, groups=examples.groups, pool=pool)
+    return fit.adapter, fit.y
+
+
+def _mixed_lines(mixed: MixedLabels | None) -> list[str]:
+    """What a legend made of the labels, in sentences."""
+    if mixed is None:
+        return []
+    lines = [
+        f"{given!r} is the same class as {kept!r} and was taken with it."
+        for given, kept in mixed.merged.items()
+    ]
+    lines += [
+        f"{name!r} is above {', '.join(below)}: each label of it was taken as the likeliest of them."
+        for name, below in mixed.among.items()
+    ]
+    lines += [
+        f"{name!r} is above one labelled class only, and stays a class of its own."
+        for name in mixed.open_classes
+    ]
+    return lines
 
 
 def _pool(store: Store, examples: Examples, season: str | None) -> npt.NDArray[np.float32]:

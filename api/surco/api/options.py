@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
-__all__ = ["SEASON", "STORE", "UNIT"]
+__all__ = ["LEGEND", "SEASON", "STORE", "UNIT"]
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
+LEGEND = click.option(
+    "--legend", help="Classes as a tree: hcat, ine, worldcereal, or a CSV file with code, name, parent."
+)
 SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
 UNIT = click.option(
     "--unit",
