@@ -1,4 +1,4 @@
-"""The commands of adapters: fit, list."""
+"""The commands of adapters: fit, list, show, compare, delete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from surco.api.adapter_cards import card_lines, plain_text
 from surco.api.options import SEASON, STORE, UNIT
+from surco.api.refusals import SettingsError
+from surco.embedstore import Store
 
 if TYPE_CHECKING:
     from surco.api.fitting import Unit
@@ -17,7 +20,7 @@ __all__ = ["adapters"]
 
 @click.group()
 def adapters() -> None:
-    """Fit and list adapters."""
+    """Fit, look at, compare and delete adapters."""
 
 
 @adapters.command("fit")
@@ -62,8 +65,69 @@ def adapters_list(store: Path) -> None:
 
     found = list_adapters(store)
     for adapter in found:
-        click.echo(
-            f"{adapter['name']}  {adapter['task']}  {adapter['model_id']}  {', '.join(adapter['classes'])}"
-        )
+        classes = ", ".join(plain_text(name) for name in adapter["classes"])
+        click.echo(f"{adapter['name']}  {adapter['task']}  {adapter['model_id']}  {classes}".rstrip())
     if not found:
         click.echo(f"{store} holds no adapter yet: surco adapters fit {store} --labels FILE --name NAME")
+
+
+@adapters.command("show")
+@STORE
+@click.argument("name")
+def adapters_show(store: Path, name: str) -> None:
+    """Say what an adapter tells apart, from how many labels, and how well."""
+    for line in card_lines(Store.open(store), name):
+        click.echo(line)
+
+
+@adapters.command("compare")
+@STORE
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="New labels; where the maps differ if left out."
+)
+@click.option("--class-column", help="Column of the class; found by its usual names if left out.")
+@SEASON
+@UNIT
+def adapters_compare(
+    store: Path,
+    names: tuple[str, ...],
+    labels: Path | None,
+    class_column: str | None,
+    season: str | None,
+    unit: Unit,
+) -> None:
+    """Compare adapters on labels that none has learned from, or say where two maps differ."""
+    from surco.api.comparing import agreement, agreement_lines, comparison_lines
+    from surco.api.evaluating import StoreQuestion, evaluate_adapters
+
+    if len(set(names)) < 2 or (labels is None and len(names) > 2):
+        raise SettingsError(
+            f"Expected two different adapters{'' if labels is None else ' or more'}, got {' '.join(names)}. "
+            "Name them as `surco adapters list` shows them; more than two need --labels."
+        )
+    if labels is None:
+        lines = agreement_lines(agreement(Store.open(store), names[0], names[1], season, unit))
+    else:
+        question = StoreQuestion(store, labels, class_column=class_column, season=season, unit=unit)
+        lines = comparison_lines(evaluate_adapters(question, names).found, names)
+    for line in lines:
+        click.echo(line)
+
+
+@adapters.command("delete")
+@STORE
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def adapters_delete(store: Path, name: str, yes: bool) -> None:
+    """Leave an adapter out of a new version of the store; earlier versions keep it."""
+    opened = Store.open(store)
+    opened.adapter_dir(name)
+    if not yes:
+        click.confirm(f"Delete adapter {name} of {store}? Version {opened.version} keeps it.", abort=True)
+    with opened.transaction() as transaction:
+        transaction.remove_adapter(name)
+    click.echo(
+        f"Adapter {name} is not in version {opened.version}. To have it back: surco store rollback {store} "
+        f"{opened.version - 1}"
+    )

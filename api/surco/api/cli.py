@@ -18,6 +18,7 @@ from surco.api.area_commands import areas
 from surco.api.asking_commands import demo, map_, serve
 from surco.api.boundary_commands import boundaries
 from surco.api.errors import ApiError
+from surco.api.evaluation_commands import evaluate
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.index_commands import index
@@ -62,6 +63,7 @@ for command in (
     forecast,
     adapters,
     map_,
+    evaluate,
     areas,
     boundaries,
     sql,

@@ -17,7 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["BASELINES", "ON_RAW_BANDS", "Classifier", "Prototypes", "ShrunkDiscriminant"]
+__all__ = ["BASELINES", "FOREST_FREE", "ON_RAW_BANDS", "Classifier", "Prototypes", "ShrunkDiscriminant"]
 
 Doubles = npt.NDArray[np.float64]
 _SHARPNESS = 10.0  # of the prototypes' softmax over cosines, whose range is -1..1
@@ -110,6 +110,15 @@ BASELINES: Mapping[str, Callable[[int], Classifier]] = {
     "extra trees": _extra_trees,
 }
 """The plain heads every report shows beside the adapter, made for a number of training labels."""
+
+FOREST_FREE = (
+    "majority class",
+    "k-nearest neighbours",
+    "prototypes",
+    "linear discriminant",
+    "logistic regression",
+)
+"""Those of `BASELINES` that take no time."""
 
 ON_RAW_BANDS = ("logistic regression", "random forest", "extra trees")
 """Those of `BASELINES` that are also fitted on other features of the same places, such as raw bands."""
