@@ -23,6 +23,7 @@ from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.index_commands import index
 from surco.api.making_commands import embed, encode, pretrain, simulate
+from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
 from surco.api.sql_commands import sql
@@ -64,6 +65,7 @@ for command in (
     adapters,
     map_,
     evaluate,
+    next_label,
     areas,
     boundaries,
     sql,

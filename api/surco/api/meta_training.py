@@ -1,0 +1,122 @@
+"""`surco meta-train`: labelled series in, the prior that few-label fits start from out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from surco.adapters import LabelledTable, clustered_table, meta_train
+from surco.api.errors import ApiError
+from surco.api.whole_file import whole_file
+from surco.embedstore import dequantize, quantize
+
+if TYPE_CHECKING:
+    from surco.encoder import Encoder
+
+__all__ = ["train_prior"]
+
+_SYNTHETIC_WEIGHT = 0.5
+_CLUSTER_ROWS = 20  # fewer vectors a cluster say little of its shape
+_MOST_CLUSTERS = 24
+_CLIMATES = ("north", "central", "south")
+
+
+def train_prior(
+    samples: Path,
+    out: Path,
+    *,
+    model: str = "surco-nano",
+    without: tuple[str, ...] = (),
+    simulated: int = 3000,
+    pseudo: bool = True,
+    tasks: int = 12,
+    seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> str:
+    """Learn a prior for one encoder's vectors and write its files into the folder `out`.
+
+    Tasks are drawn from the real tables of `samples`, from `simulated` series of each climate of the synthetic
+    country, and, where `pseudo`, from clusters of the real tables taken as unlabelled. Vectors are those a store would
+    hold, quantised.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        ApiError: `out` exists.
+        EncoderError: tables or a model that cannot be used.
+        AdapterError: tables that no task can be drawn from.
+    """
+    if out.exists():
+        raise ApiError(
+            f"Expected --out to be a new folder, got {out}, which is there. Name another, or remove it."
+        )
+    from surco.encoder import load_encoder  # torch: seconds to import
+
+    encoder = load_encoder(model)
+    tables = [*_real(encoder, samples, without, pseudo), *_synthetic(encoder, simulated, seed)]
+
+    def told(what: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total, what)
+
+    prior = meta_train(tables, model_id=encoder.model_id, tasks=tasks, seed=seed, progress=told)
+    _write(out, prior.as_files())
+    drawn = sum(t["tasks"] for t in prior.record["tables"])
+    return (
+        f"Prior for {encoder.model_id} from {drawn} tasks of {len(tables)} tables: local scatter "
+        f"{(1 - prior.identity_share) * (1 - prior.learned_share):.0%}, learned covariance "
+        f"{(1 - prior.identity_share) * prior.learned_share:.0%}, identity {prior.identity_share:.0%} -> {out}"
+    )
+
+
+def _write(out: Path, contents: Mapping[str, bytes]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(out) as draft:
+        draft.mkdir()
+        for name, data in contents.items():
+            (draft / name).write_bytes(data)
+
+
+def _real(encoder: Encoder, samples: Path, without: tuple[str, ...], pseudo: bool) -> Iterator[LabelledTable]:
+    from surco.encoder.pretrain import sample_tables
+    from surco.encoder.samples import read_samples
+
+    for path in sample_tables(samples, without):
+        series = read_samples(path)
+        vectors, seen = _vectors(encoder, series)
+        groups = np.unique(np.asarray(series.group, str)[seen], return_inverse=True)[1]
+        labels = np.asarray(series.label, str)[seen]
+        yield LabelledTable(path.stem, vectors, labels, groups, origin=path.stem)
+        clusters = min(_MOST_CLUSTERS, len(vectors) // _CLUSTER_ROWS)
+        if pseudo and clusters > 2:
+            yield clustered_table(
+                f"clusters of {path.stem}", vectors, groups, clusters=clusters, origin=path.stem
+            )
+
+
+def _synthetic(encoder: Encoder, count: int, seed: int) -> Iterator[LabelledTable]:
+    from surco.encoder.simulate import simulate_series
+
+    for number, climate in enumerate(_CLIMATES if count else ()):
+        series = simulate_series(count, seed=77_000 + 10 * seed + number, climate=climate)
+        vectors, seen = _vectors(encoder, series)
+        yield LabelledTable(
+            f"synthetic {climate}",
+            vectors,
+            np.asarray(series.label, str)[seen],
+            series.zone[seen],
+            _SYNTHETIC_WEIGHT,
+            "synthetic",
+        )
+
+
+def _vectors(encoder: Encoder, series: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Vectors as a store gives them back (M, D), and which of the rows (N,) have one."""
+    made = encoder.encode(series.values, series.valid, series.dates, series.lonlat, series.static)
+    seen: npt.NDArray[np.bool_] = np.isfinite(made).all(axis=1)
+    return dequantize(*quantize(made[seen])), seen
