@@ -15,7 +15,7 @@ from surco.adapters.conformal import class_sets, threshold
 from surco.adapters.contract import Learned, require_sound, tensor
 from surco.adapters.crop_type_fit import fit_heads
 from surco.adapters.errors import LabelsError, SettingsError, UnfittedError, VectorsError
-from surco.adapters.learned_prior import LearnedPrior
+from surco.adapters.learned_prior import LearnedPrior, find_prior
 from surco.adapters.linear_head import LinearHead
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.pooled_heads import LEAST_HELD_OUT, HeadSettings
@@ -41,6 +41,8 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         frequency_weight: 0 takes all classes as equally frequent, 1 takes the shares among the labels.
         scaling: "common" divides all dimensions by one number, right for embeddings, whose dimensions share a unit;
             "each" standardises every dimension, right for raw bands.
+        prior: what other tasks with the same model's vectors taught: the model id of a prior shipped with Surco
+            (`shipped_priors()`), or a folder that `surco meta-train` wrote; "" knows nothing.
 
     Learned: `classes_` (K,) sorted, `n_features_in_`, `head_` (`LinearHead`), `temperatures_`, `labels_per_class_`,
     `true_probabilities_` (501,) for `predict_set`, `support_` for `support`.
@@ -56,6 +58,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         borrowed: float = 1.0,
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",
+        prior: str = "",
     ) -> None:
         self.C = C
         self.prior_strength = prior_strength
@@ -63,10 +66,9 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.borrowed = borrowed
         self.frequency_weight = frequency_weight
         self.scaling = scaling
+        self.prior = prior
 
-    def fit(
-        self, X: Any, y: Any, groups: Any = None, pool: Any = None, prior: LearnedPrior | None = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, pool: Any = None) -> Self:
         """Learn classes from labelled vectors.
 
         Args:
@@ -76,7 +78,6 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 to calibrate sets and support, from 60 on the temperature too; None takes the labels for independent
                 of each other, which neighbouring labels are not.
             pool: unlabelled vectors (M, D) of the same table, or their `LocalScatter` made before.
-            prior: what other tasks with the same model's vectors taught (`shipped_prior`); None knows nothing.
 
         Returns:
             self
@@ -84,16 +85,16 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Raises:
             LabelsError: one class only, missing labels, lengths that differ.
             VectorsError: NaN or infinity, another shape, a pool of another dimension.
+            CardError: a prior that there is not, that is damaged, or of another dimension.
         """
         vectors = checked_vectors(self, X, reset=True)
         self.classes_, codes = checked_labels(y, len(vectors))
         blocks = checked_groups(groups, len(vectors))
         scatter = None if pool is None else self._scatter(pool)
+        prior = find_prior(self.prior, self.n_features_in_) if self.prior else LearnedPrior()
         settings, common = self.settings(), self.scaling == "common"
         with single_threaded():
-            fitted = fit_heads(
-                vectors, codes, blocks, scatter, prior or LearnedPrior(), settings, common=common
-            )
+            fitted = fit_heads(vectors, codes, blocks, scatter, prior, settings, common=common)
         self.head_, self.temperatures_ = fitted.head, fitted.temperatures
         self.true_probabilities_, self.support_ = fitted.true_probabilities, fitted.support
         self.labels_per_class_ = np.bincount(codes, minlength=len(self.classes_))

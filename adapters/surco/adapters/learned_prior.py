@@ -20,7 +20,7 @@ from surco.adapters.contract import damaged_card, require_sound
 from surco.adapters.errors import CardError
 from surco.adapters.temperatures import ANY_VECTORS, TemperatureTable
 
-__all__ = ["LearnedPrior", "read_prior", "shipped_prior"]
+__all__ = ["LearnedPrior", "find_prior", "shipped_priors"]
 
 _CARD, _TENSORS = "prior.json", "prior.safetensors"
 _FORMAT = "surco-prior"
@@ -127,19 +127,37 @@ def _temperatures(value: object) -> TemperatureTable:
     return {name: (tuple(v[0]), tuple(v[1])) for name, v in value.items()}
 
 
-def read_prior(folder: Path) -> LearnedPrior:
-    """The prior in a folder that `surco meta-train` wrote; raises CardError where its files are missing or damaged."""
-    return LearnedPrior.of_files(_contents(folder))
+def shipped_priors() -> list[str]:
+    """Ids of the models that Surco ships a prior for."""
+    return sorted(folder.name for folder in _shipped().iterdir() if folder.is_dir())
 
 
 @cache
-def shipped_prior(model_id: str) -> LearnedPrior | None:
-    """The prior shipped with Surco for an encoder's vectors; None where there is none."""
-    priors = files("surco.adapters") / "priors"
-    # A model id comes from a store, which anyone may have written: it is compared with names, never made a path.
-    found = [folder for folder in priors.iterdir() if folder.name == model_id and folder.is_dir()]
-    return LearnedPrior.of_files(_contents(found[0])) if found else None
+def find_prior(name: str, dimension: int) -> LearnedPrior:
+    """The prior shipped for a model id, or in a folder that `surco meta-train` wrote.
+
+    Args:
+        name: the model id or the folder.
+        dimension: D of the vectors it is for.
+
+    Raises:
+        CardError: no such prior, files missing or damaged, or vectors of another dimension.
+    """
+    folder: Path | Traversable = _shipped() / name if name in shipped_priors() else Path(name)
+    found = {each: (folder / each).read_bytes() for each in (_CARD, _TENSORS) if (folder / each).is_file()}
+    if not found:
+        raise CardError(
+            f"expected a prior: a folder of `surco meta-train`, or one of {', '.join(shipped_priors())}; got "
+            f"{name!r}: make it, or leave prior out"
+        )
+    prior = LearnedPrior.of_files(found)
+    if prior.covariance is None or len(prior.covariance) != dimension:
+        raise CardError(
+            f"expected a prior for vectors of {dimension} numbers; got that of model {prior.model_id!r} for others: "
+            "make one with the vectors' model, or leave prior out"
+        )
+    return prior
 
 
-def _contents(folder: Path | Traversable) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in (_CARD, _TENSORS) if (folder / name).is_file()}
+def _shipped() -> Traversable:
+    return files("surco.adapters") / "priors"

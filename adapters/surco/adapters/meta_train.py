@@ -1,8 +1,11 @@
 """Meta-training: what many tasks with a model's vectors teach the next one.
 
 Learned from the tasks, in this order: the shape of the within-class covariance, how it is mixed with a pool's local
-scatter and the identity, and the temperatures of both heads by labels a class and number of classes. Everything is
-chosen by the log-likelihood of held-out places, with a covariance learned from the tables of other origins.
+scatter and the identity, and the temperatures of both heads by labels a class and number of classes. Mixture and
+temperatures are chosen by the log-likelihood of held-out places, with a covariance from tables of other origins.
+
+A table whose labels taught the encoder has vectors that are tidier than those of a new country, and would make the
+prior too sure. Where encoders exist that were trained without some tables (`Rotation`), those tables' tasks are used.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from surco.adapters.meta_tasks import LabelledTable, Task, draw_tasks
 from surco.adapters.pooled_heads import HeadSettings, PooledHeads
 from surco.adapters.temperatures import ANY_VECTORS
 
-__all__ = ["SHOTS", "learned_covariance", "meta_train"]
+__all__ = ["SHOTS", "Rotation", "learned_covariance", "meta_train"]
 
 Doubles = npt.NDArray[np.float64]
 SHOTS = (1, 3, 5, 10, 20)
@@ -36,6 +39,19 @@ _LEARNED_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 _MOST_TEST = 300
 _PENALTY = 0.01  # holds the slopes, which few tables tell, near those of any vectors
 _NO_CLASS = ("", "Unknown", "unknown", "unlabelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Tables as one encoder sees them that was trained without the tables of some origins.
+
+    Attributes:
+        tables: of vectors of that encoder.
+        unseen: the origins that it was not trained on; tasks are drawn from their tables alone.
+    """
+
+    tables: Sequence[LabelledTable]
+    unseen: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,7 @@ def meta_train(
     tables: Sequence[LabelledTable],
     *,
     model_id: str,
+    rotations: Sequence[Rotation] = (),
     tasks: int = 12,
     seed: int = 0,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
@@ -75,6 +92,7 @@ def meta_train(
     Args:
         tables: of vectors of one model; at least one whose tasks can be drawn.
         model_id: the encoder of the vectors.
+        rotations: the tables as encoders see them that have not seen all; tasks are drawn from theirs where given.
         tasks: drawn of each table for 1, 3, 5, 10 and 20 labels a class each.
         seed: of the draws.
         progress: called with a step's name, steps done and in all.
@@ -83,23 +101,26 @@ def meta_train(
         LabelsError: no table has three classes that occur in both halves of its groups.
         VectorsError: tables of several dimensions.
     """
-    dimensions = {t.vectors.shape[1] for t in tables}
-    if len(dimensions) > 1:
-        raise VectorsError(
-            f"expected tables of vectors of one model; got dimensions {sorted(dimensions)}: encode them all with one"
-        )
     with single_threaded():
-        return _learned(tables, model_id, tasks, seed, progress)
+        return _learned(tables, rotations, model_id, tasks, seed, progress)
 
 
 def _learned(
     tables: Sequence[LabelledTable],
+    rotations: Sequence[Rotation],
     model_id: str,
     tasks: int,
     seed: int,
     progress: Callable[[str, int, int], None],
 ) -> LearnedPrior:
-    prepared = [_prepared(t, tables, tasks, seed + 1000 * i) for i, t in enumerate(tables)]
+    drawn = [
+        (table, rotation.tables)
+        for rotation in rotations or [Rotation(tables, frozenset(map(_origin, tables)))]
+        for table in rotation.tables
+        if _origin(table) in rotation.unseen
+    ]
+    _check_dimensions([*tables, *(table for table, _ in drawn)])
+    prepared = [_prepared(table, others, tasks, seed + 1000 * i) for i, (table, others) in enumerate(drawn)]
     if not any(p.tasks for p in prepared):
         raise LabelsError(
             f"expected a table with three classes in at least two spatial groups each; got none in {len(tables)} "
@@ -121,7 +142,19 @@ def _learned(
         found, _ = _fitted(list(_answers(prepared, prior, with_pool=name == "pool")), name)
         temperatures[name] = tuple(tuple(round(float(v), 3) for v in row) for row in found.reshape(2, 3))
         progress(f"temperatures: {name}", next(done), steps)
-    return replace(prior, temperatures=temperatures, record=_record(prepared, tasks, seed))
+    return replace(prior, temperatures=temperatures, record=_record(prepared, tables, tasks, seed))
+
+
+def _origin(table: LabelledTable) -> str:
+    return table.origin or table.name
+
+
+def _check_dimensions(tables: Sequence[LabelledTable]) -> None:
+    dimensions = {t.vectors.shape[1] for t in tables}
+    if len(dimensions) > 1:
+        raise VectorsError(
+            f"expected tables of vectors of one model; got dimensions {sorted(dimensions)}: encode them all with one"
+        )
 
 
 def learned_covariance(tables: Sequence[LabelledTable]) -> Doubles:
@@ -148,7 +181,7 @@ def _prepared(table: LabelledTable, tables: Sequence[LabelledTable], count: int,
     standard = (table.vectors - centre) / spread
     rows = ((scatter.rows - centre) / spread).astype(np.float32)
     local = scatter.covariance / np.outer(spread, spread)
-    others = [t for t in tables if (t.origin or t.name) != (table.origin or table.name)]
+    others = [t for t in tables if _origin(t) != _origin(table)]
     covariance = learned_covariance(others) if others else None
     return _Prepared(table, standard, rows, local, spread, tasks, covariance)
 
@@ -212,7 +245,9 @@ def _surprise(constants: Doubles, answer: _Answer) -> tuple[float, Doubles]:
     return value, np.outer(slopes, by).ravel() / len(logits)
 
 
-def _record(prepared: Sequence[_Prepared], tasks: int, seed: int) -> dict[str, Any]:
+def _record(
+    prepared: Sequence[_Prepared], tables: Sequence[LabelledTable], tasks: int, seed: int
+) -> dict[str, Any]:
     return {
         "tables": [
             {
@@ -224,6 +259,7 @@ def _record(prepared: Sequence[_Prepared], tasks: int, seed: int) -> dict[str, A
             }
             for p in prepared
         ],
+        "covariance": [t.name for t in tables],
         "labels_per_class": list(SHOTS),
         "tasks_each": tasks,
         "seed": seed,

@@ -22,10 +22,13 @@ from surco.api.evaluation_commands import evaluate
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.index_commands import index
+from surco.api.label_commands import labels
 from surco.api.making_commands import embed, encode, pretrain, simulate
+from surco.api.meta_commands import meta_train_
 from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
+from surco.api.segment_commands import segment
 from surco.api.sql_commands import sql
 from surco.api.store_commands import store
 from surco.embedstore import EmbedstoreError
@@ -62,12 +65,15 @@ for command in (
     pretrain,
     simulate,
     forecast,
+    meta_train_,
     adapters,
+    labels,
     map_,
     evaluate,
     next_label,
     areas,
     boundaries,
+    segment,
     sql,
     index,
     store,

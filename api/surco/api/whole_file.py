@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,14 @@ __all__ = ["whole_file", "write_json"]
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A name beside the target, renamed to it if the block ends well and removed if it does not."""
+    """A name beside the target for a file or folder, renamed to it if the block ends well, removed if it does not."""
     draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
     try:
         yield draft
         draft.replace(target)
     finally:
+        if draft.is_dir():
+            shutil.rmtree(draft)
         draft.unlink(missing_ok=True)
 
 

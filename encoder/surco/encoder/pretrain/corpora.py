@@ -10,7 +10,7 @@ from surco.encoder.pretrain.corpus import Dataset, from_samples
 from surco.encoder.samples import read_samples
 from surco.encoder.simulate import simulate_series
 
-__all__ = ["CREDITS", "read_corpora", "simulated_corpora"]
+__all__ = ["CREDITS", "read_corpora", "sample_tables", "simulated_corpora"]
 
 CREDITS = (
     "INE Chile (UN Handbook on Remote Sensing for Agricultural Statistics), WorldCereal public extractions and "
@@ -32,6 +32,20 @@ def read_corpora(folder: Path, without: Collection[str] = ()) -> list[Dataset]:
     Raises:
         SamplesError: no table there, a name to leave out that is none, or a table that cannot be read.
     """
+    found = []
+    for path in sample_tables(folder, without):
+        s = read_samples(path)
+        weight = 2.0 if len(s.label) > _LARGE else 1.0
+        found.append(
+            from_samples(
+                path.stem, s.values, s.valid, s.dates, s.lonlat, s.static, s.label.tolist(), weight=weight
+            )
+        )
+    return found
+
+
+def sample_tables(folder: Path, without: Collection[str] = ()) -> list[Path]:
+    """Paths of the sample tables of a folder, by name; arguments and errors as for `read_corpora`."""
     paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     names = [path.stem for path in paths]
     if not paths or not set(without) <= set(names):
@@ -39,17 +53,7 @@ def read_corpora(folder: Path, without: Collection[str] = ()) -> list[Dataset]:
             f"Expected sample tables (*.parquet) in {folder}{_among(without)}, got {names or 'none'}. "
             "Check the folder and the names."
         )
-    found = []
-    for path in paths:
-        if path.stem not in without:
-            s = read_samples(path)
-            weight = 2.0 if len(s.label) > _LARGE else 1.0
-            found.append(
-                from_samples(
-                    path.stem, s.values, s.valid, s.dates, s.lonlat, s.static, s.label.tolist(), weight=weight
-                )
-            )
-    return found
+    return [path for path in paths if path.stem not in without]
 
 
 def _among(without: Collection[str]) -> str:
