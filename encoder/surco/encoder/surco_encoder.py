@@ -10,6 +10,7 @@ import torch
 
 from surco.encoder.checkpoint import WEIGHTS, load_checkpoint
 from surco.encoder.errors import ModelError
+from surco.encoder.model import SeriesEncoder
 from surco.encoder.protocol import Bools, Dates, Floats
 
 __all__ = ["SurcoEncoder"]
@@ -29,6 +30,16 @@ class SurcoEncoder:
         self.model, self.card = load_checkpoint(path)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model.to(self.device)
+
+    @classmethod
+    def of_model(
+        cls, model: SeriesEncoder, card: dict[str, Any], device: torch.device | str = "cpu"
+    ) -> SurcoEncoder:
+        """An encoder of a network in memory; `card` names it under `model_id`."""
+        encoder = cls.__new__(cls)
+        encoder.model, encoder.card, encoder.device = model.eval(), card, torch.device(device)
+        encoder.model.to(encoder.device)
+        return encoder
 
     @property
     def model_id(self) -> str:
