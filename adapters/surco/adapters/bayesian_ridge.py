@@ -24,7 +24,7 @@ _PRIOR_LABELS, _PRIOR_NOISE = (
     2.0,
     0.5,
 )  # the noise of a standardised target before any label, worth two labels
-_PRIOR_SPREAD = 1.5  # standard deviation of a log ratio before any label
+_PRIOR_SPREAD = 2.0  # standard deviation of a log ratio before any label
 _BOUNDS = (-9.0, 7.0)
 _MOST_FOLDS = 200  # more groups are held out several at a time: the rest of the labels hardly changes
 

@@ -23,7 +23,7 @@ _CHOSEN = 160
 # Ratios are a few numbers: they are learned from some of the groups, with fewer chosen rows.
 _LABELS_FOR_RATIOS, _CHOSEN_FOR_RATIOS = 600, 64
 _LENGTHS = (0.7, 1.4, 2.8)
-_SCALES = (0.1, 0.3, 1.0, 3.0)
+_SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 _LEAST_GROUPS = 5  # fewer cannot tell one kind from the other
 # Logarithms of signal over noise before any label, of directions and kernel.
 _LINEAR, _KERNEL = float(np.log(0.5)), float(np.log(0.5))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surco.api.adapter_cards import card_lines, plain_text
-from surco.api.options import SEASON, STORE, UNIT
+from surco.api.options import LEGEND, SEASON, STORE, UNIT
 from surco.api.refusals import SettingsError
 from surco.embedstore import Store
 
@@ -29,32 +29,78 @@ def adapters() -> None:
     "--labels",
     required=True,
     type=click.Path(path_type=Path),
-    help="GeoJSON of points or polygons with a class column.",
+    help="GeoJSON of points or polygons with a class column, or one of measured values.",
 )
-@click.option(
-    "--task", type=click.Choice(["crop-type"]), default="crop-type", show_default=True, expose_value=False
-)
+@click.option("--task", type=click.Choice(["crop-type", "yield"]), default="crop-type", show_default=True)
+@click.option("--target-column", help="Column of the measured value, for --task yield.")
+@click.option("--target-unit", default="t/ha", show_default=True, help="Its unit.")
 @click.option("--name", required=True, help="Name of the adapter in the store.")
 @click.option("--class-column", help="Column of the class; found by its usual names if left out.")
 @click.option("--model", help="Model id of the vectors, where the store holds several models.")
+@LEGEND
 @SEASON
 @UNIT
 def adapters_fit(
     store: Path,
     labels: Path,
+    task: str,
+    target_column: str | None,
+    target_unit: str,
     name: str,
     class_column: str | None,
     model: str | None,
+    legend: str | None,
     season: str | None,
     unit: Unit,
 ) -> None:
     """Fit an adapter on labels and keep it in the store."""
+    if task == "yield":
+        from surco.api.yield_fitting import fit_yield_adapter
+
+        column = _target_column(target_column, class_column, legend)
+        fitted = fit_yield_adapter(
+            store,
+            labels,
+            name=name,
+            target_column=column,
+            target_unit=target_unit,
+            season=season,
+            unit=unit,
+            model_id=model,
+        )
+        click.echo(fitted.text())
+        return
+    if target_column is not None:
+        raise SettingsError(
+            f"Expected --task yield beside --target-column {target_column}, got --task {task}. Name the task."
+        )
     from surco.api.fitting import fit_adapter
 
     report = fit_adapter(
-        store, labels, name=name, class_column=class_column, season=season, unit=unit, model_id=model
+        store,
+        labels,
+        name=name,
+        class_column=class_column,
+        season=season,
+        unit=unit,
+        model_id=model,
+        legend=legend,
     )
     click.echo(report.text())
+
+
+def _target_column(target: str | None, class_column: str | None, legend: str | None) -> str:
+    """The column of measured values; refuse what only classes have."""
+    if target is None:
+        raise SettingsError(
+            "Expected --target-column beside --task yield, got none. Name the column that holds the value."
+        )
+    if class_column is not None or legend is not None:
+        raise SettingsError(
+            "Expected --task yield without --class-column and --legend, got one of them. Leave them out: a yield has "
+            "no classes."
+        )
+    return target
 
 
 @adapters.command("list")

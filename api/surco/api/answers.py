@@ -12,7 +12,7 @@ import shapely
 
 from surco.adapters import load_adapter
 from surco.api.kept import Kept
-from surco.api.maps import Places, Predicted, adapter_model, predict, read_places, vectors
+from surco.api.maps import Places, Predicted, adapter_model, adapter_task, predict, read_places, vectors
 from surco.api.refusals import TooLargeError, UnknownError
 from surco.api.settings import Settings
 from surco.embedstore import Season, Store, TableInfo, comunas, nearest
@@ -65,7 +65,7 @@ class Answers:
             "grounds": _grounds(tables),
             "seasons": [_season_facts(store, name) for name in store.seasons()],
             "models": store.models(),
-            "adapters": [self._adapter_facts(store, name) for name in store.adapters()],
+            "adapters": [self._adapter_facts(store, name) for name in _class_adapters(store)],
             "defaults": {
                 "season": season,
                 "adapter": self._adapter(store, None),
@@ -202,7 +202,8 @@ class Answers:
 
     def _adapter(self, store: Store, name: str | None) -> str | None:
         wanted = name or self._settings.adapter
-        return _known("adapter", wanted, store.adapters()) if wanted or store.adapters() else None
+        known = _class_adapters(store)
+        return _known("adapter", wanted, known) if wanted or known else None
 
     def _adapter_facts(self, store: Store, name: str) -> dict[str, Any]:
         adapter = load_adapter(store.adapter_dir(name))
@@ -230,6 +231,11 @@ class Answers:
         return store.find(
             unit, season=season, resolution=finest.resolution if finest else None, model_id=model_id
         )
+
+
+def _class_adapters(store: Store) -> list[str]:
+    """The adapters that the page can draw: those that tell classes apart."""
+    return [name for name in store.adapters() if adapter_task(store, name) == "crop-type"]
 
 
 def _known(what: str, name: str | None, there: Sequence[str], *, last: bool = False) -> str:

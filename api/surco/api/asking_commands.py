@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from surco.api.options import SEASON, STORE
+from surco.api.maps import adapter_task
+from surco.api.options import LEGEND, SEASON, STORE
+from surco.api.refusals import SettingsError
 from surco.api.serving import serve_store
 from surco.api.settings import Settings
 from surco.embedstore import Store
@@ -23,11 +25,36 @@ PORT = click.option("--port", default=8765, show_default=True, type=click.IntRan
 @SEASON
 @click.option("--unit", type=click.Choice(["cells", "parcels"]), default="cells", show_default=True)
 @click.option("--res", type=int, help="H3 resolution of the cells; the finest if left out.")
-def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str, res: int | None) -> None:
-    """Write the map of an adapter: classes and probabilities of every cell or parcel."""
+@click.option(
+    "--level", type=click.IntRange(1), help="Level of the legend to sum classes up to; 1 are its roots."
+)
+@LEGEND
+def map_(
+    store: Path,
+    adapter: str,
+    out: Path,
+    season: str | None,
+    unit: str,
+    res: int | None,
+    level: int | None,
+    legend: str | None,
+) -> None:
+    """Write the map of an adapter: classes and probabilities of every cell or parcel, or values with intervals."""
+    if adapter_task(Store.open(store), adapter) == "yield":
+        _map_values(store, adapter, out, season, unit, res, level)
+        return
+    from surco.api.legend_levels import adapter_legend, summed_up
     from surco.api.maps import predict_table, write_map
 
-    predicted = predict_table(Store.open(store), adapter, season, unit, res)
+    opened = Store.open(store)
+    if legend is not None and level is None:
+        raise SettingsError(
+            f"Expected --level beside --legend {legend}, got none. Name the level to sum up to."
+        )
+    tree = None if level is None else adapter_legend(opened, adapter, legend)
+    predicted = predict_table(opened, adapter, season, unit, res)
+    if tree is not None and level is not None:
+        predicted = summed_up(predicted, tree, level)
     write_map(predicted, out)
     places = predicted.places
     click.echo(f"{len(places.id):,} {unit} of season {places.season} -> {out}")
@@ -36,6 +63,22 @@ def map_(store: Path, adapter: str, out: Path, season: str | None, unit: str, re
     ):
         click.echo(f"  {name:32} {hectares:12,.1f} ha")
     click.echo("Hectares are counted from the map: biased where it errs, and no survey estimate.")
+
+
+def _map_values(
+    store: Path, adapter: str, out: Path, season: str | None, unit: str, res: int | None, level: int | None
+) -> None:
+    """Write the map of a yield adapter, and say what it holds."""
+    from surco.api.yield_maps import predict_values, value_lines, write_values
+
+    if level is not None:
+        raise SettingsError(
+            f"Expected no --level for the yield adapter {adapter}, got {level}. Leave it out: a yield has no classes."
+        )
+    predicted = predict_values(Store.open(store), adapter, season, unit, res)
+    write_values(predicted, out)
+    for line in value_lines(predicted, out):
+        click.echo(line)
 
 
 @click.command()

@@ -21,6 +21,7 @@ __all__ = [
     "Places",
     "Predicted",
     "adapter_model",
+    "adapter_task",
     "predict",
     "predict_table",
     "read_places",
@@ -136,6 +137,11 @@ def adapter_model(store: Store, adapter_name: str) -> str:
     return str(read_card(store.adapter_dir(adapter_name))["model_id"])
 
 
+def adapter_task(store: Store, adapter_name: str) -> str:
+    """What an adapter is for, from its card: a key of `surco.adapters.ADAPTERS`."""
+    return str(read_card(store.adapter_dir(adapter_name))["task"])
+
+
 def read_places(
     store: Store,
     season: str | None,
@@ -161,7 +167,7 @@ def read_places(
 
 def predict(store: Store, adapter_name: str, places: Places) -> Predicted:
     """Predict rows that were read before; errors as for `predict_table`."""
-    adapter = load_adapter(store.adapter_dir(adapter_name), model_id=places.model_id)
+    adapter = load_adapter(store.adapter_dir(adapter_name), model_id=places.model_id, task="crop-type")
     classes = tuple(str(name) for name in adapter.classes_)
     probabilities = np.full((len(places.id), len(classes)), np.nan, np.float32)
     for start in range(0, len(places.id), _BLOCK):

@@ -1,4 +1,4 @@
-"""A store's adapters as functions of SQL: `predict` and `predict_all`."""
+"""A store's adapters as functions of SQL: `predict`, `predict_all` and `predict_value`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from surco.adapters import CropTypeAdapter, load_adapter, read_card
+from surco.adapters import CropTypeAdapter, YieldAdapter, load_adapter, read_card
 from surco.api.refusals import UnknownError
 from surco.embedstore import ColumnFunction, Macro, Store, connect
 
@@ -26,6 +26,7 @@ Chances = npt.NDArray[np.float32]
 
 _BEST = pa.struct([pa.field("label", pa.string()), pa.field("probability", pa.float32())])
 _ALL = pa.list_(_BEST)
+_VALUE = pa.struct([pa.field(name, pa.float32()) for name in ("value", "low", "high")])
 
 
 def connect_with_adapters(
@@ -35,8 +36,10 @@ def connect_with_adapters(
 
     `predict(adapter, embedding, embedding_scale)` is a struct of the most probable class, `label`, and its
     `probability`; `predict_all(…)` a list of such structs, of every class, the most probable first;
-    `probability_of(adapter, class, embedding, embedding_scale)` the probability of one class. Null where a row has no
-    vector. Where the store has vectors of several models of one length, the row's `model` is a further, last argument.
+    `probability_of(adapter, class, embedding, embedding_scale)` the probability of one class;
+    `predict_value(adapter, embedding, embedding_scale)` of a yield adapter a struct of `value`, `low` and `high`. Null
+    where a row has no vector. Where the store has vectors of several models of one length, the row's `model` is a
+    further, last argument.
 
     Args:
         store: any version of it.
@@ -55,6 +58,13 @@ def predict_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:
         ColumnFunction("predict_rows", adapters.predict, ("VARCHAR", *row), best),
         ColumnFunction("predict_all_rows", adapters.predict_all, ("VARCHAR", *row), f"{best}[]"),
         ColumnFunction("probability_of_rows", adapters.probability_of, ("VARCHAR", "VARCHAR", *row), "FLOAT"),
+        ColumnFunction(
+            "predict_value_rows",
+            adapters.predict_value,
+            ("VARCHAR", *row),
+            "STRUCT(value FLOAT, low FLOAT, high FLOAT)",
+        ),
+        _with_and_without_model("predict_value", "adapter, embedding, scale"),
         _with_and_without_model("predict", "adapter, embedding, scale"),
         _with_and_without_model("predict_all", "adapter, embedding, scale"),
         _with_and_without_model("probability_of", "adapter, class, embedding, scale"),
@@ -73,7 +83,7 @@ class _Loaded:
     """An adapter, whose vectors it is for, and its classes as text."""
 
     name: str
-    adapter: CropTypeAdapter
+    adapter: CropTypeAdapter | YieldAdapter
     model_id: str
     labels: pa.Array[Any]
 
@@ -141,6 +151,18 @@ class _Adapters:
             return pa.nulls(len(embedding), pa.float32())
         return self._answered(pa.float32(), name, embedding, scale, model, answer)
 
+    def predict_value(self, name: Column, embedding: Column, scale: Column, model: Column) -> Column:
+        """The value of each row with its interval, of a yield adapter; an unbounded end is infinite."""
+        parts = []
+        for loaded, which in self._named(name):
+            if not isinstance(loaded.adapter, YieldAdapter):
+                raise _other_task(loaded, "a value", "predict")
+            rows = self._rows(loaded, which, embedding, scale, model)
+            value, interval = loaded.adapter.predict_interval_int8(rows.embedding, rows.scale)
+            columns = [pa.array(c, pa.float32()) for c in (value, interval[:, 0], interval[:, 1])]
+            parts.append((rows.where, pa.StructArray.from_arrays(columns, fields=list(_VALUE))))
+        return _joined(parts, len(embedding), _VALUE)
+
     def _answered(
         self,
         kind: pa.DataType,
@@ -153,6 +175,8 @@ class _Adapters:
         """What `answer` makes of classes (K,) and probabilities (N, K), for each adapter that the rows name."""
         parts = []
         for loaded, which in self._named(name):
+            if not isinstance(loaded.adapter, CropTypeAdapter):
+                raise _other_task(loaded, "classes", "predict_value")
             rows = self._rows(loaded, which, embedding, scale, model)
             chances = loaded.adapter.predict_proba_int8(rows.embedding, rows.scale)
             parts.append((rows.where, answer(loaded.labels, chances)))
@@ -173,7 +197,8 @@ class _Adapters:
                 )
             folder = self._store.adapter_dir(name)
             adapter = load_adapter(folder)
-            labels = pa.array([str(label) for label in adapter.classes_.tolist()], pa.string())
+            classes = adapter.classes_.tolist() if isinstance(adapter, CropTypeAdapter) else []
+            labels = pa.array([str(label) for label in classes], pa.string())
             self._loaded[name] = _Loaded(name, adapter, read_card(folder)["model_id"], labels)
         return self._loaded[name]
 
@@ -235,6 +260,13 @@ def _joined(parts: list[tuple[npt.NDArray[np.intp], Column]], rows: int, kind: p
     place = np.full(rows, -1)
     place[where] = np.arange(len(where))
     return answers.take(pa.array(place, mask=place < 0))
+
+
+def _other_task(loaded: _Loaded, what: str, function: str) -> UnknownError:
+    return UnknownError(
+        f"Expected an adapter that predicts {what}, got {loaded.name!r}, which is for {loaded.adapter.task}. "
+        f"Ask {function}({loaded.name!r}, embedding, embedding_scale), if that is what you want to know."
+    )
 
 
 def _other_model(loaded: _Loaded, other: str, remedy: str) -> UnknownError:

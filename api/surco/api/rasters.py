@@ -25,7 +25,7 @@ from surco.viewer import class_styles, rgb
 if TYPE_CHECKING:
     from surco.api.maps import Predicted
 
-__all__ = ["write_cog"]
+__all__ = ["centres", "class_tags", "colour_table", "grid", "moved", "write_cog"]
 
 _TILE = 512
 _METRES_PER_DEGREE = 111_320.0
@@ -55,7 +55,7 @@ def write_cog(predicted: Predicted, path: Path, pixel: float, tags: Mapping[str,
             f"Expected at most {_MOST_CLASSES} classes in a .tif, got {len(predicted.classes)}. Write .parquet instead."
         )
     shapes = predicted.places.polygons()
-    crs, transform, width, height = _grid(shapely.total_bounds(shapes), pixel)
+    crs, transform, width, height = grid(shapely.total_bounds(shapes), pixel)
     draft = path.with_name(f"{path.stem}-strip.tif")
     profile = {
         "driver": "GTiff",
@@ -78,15 +78,16 @@ def write_cog(predicted: Predicted, path: Path, pixel: float, tags: Mapping[str,
     try:
         with rasterio.open(draft, "w", width=width, height=height, **profile, **layout) as raster:
             for _, window in raster.block_windows(1):
-                raster.write(painter(_moved(transform, window), window, crs), 1, window=window)
-            raster.write_colormap(1, _colours(predicted.classes))
-            raster.update_tags(surco=json.dumps(tags, ensure_ascii=False), **_names(predicted.classes))
+                raster.write(painter(moved(transform, window), window, crs), 1, window=window)
+            raster.write_colormap(1, colour_table(predicted.classes))
+            raster.update_tags(surco=json.dumps(tags, ensure_ascii=False), **class_tags(predicted.classes))
         rasterio.shutil.copy(draft, path, driver="COG", compress="deflate", overview_resampling="mode")
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _grid(bounds: Any, pixel: float) -> tuple[str, Affine, int, int]:
+def grid(bounds: Any, pixel: float) -> tuple[str, Affine, int, int]:
+    """CRS, transform, width and height of the pixels over bounds in degrees; raises ExportError as `write_cog`."""
     west, south, east, north = (float(v) for v in bounds)
     if not pixel > 0:
         raise ExportError(f"Expected a pixel of more than 0 m, got {pixel}. Write 20 for 20 m.")
@@ -105,7 +106,7 @@ def _grid(bounds: Any, pixel: float) -> tuple[str, Affine, int, int]:
     return crs, Affine(step, 0.0, left, 0.0, -step, top), width, height
 
 
-def _moved(transform: Affine, window: Window) -> Affine:
+def moved(transform: Affine, window: Window) -> Affine:
     """The transform of a window of the raster."""
     left = transform.c + window.col_off * transform.a
     return Affine(transform.a, 0.0, left, 0.0, transform.e, transform.f + window.row_off * transform.e)
@@ -118,7 +119,7 @@ def _cell_painter(predicted: Predicted) -> Any:
     resolution = predicted.places.resolution
 
     def paint(transform: Affine, window: Window, crs: str) -> Codes:
-        lon, lat = _centres(transform, window, crs)
+        lon, lat = centres(transform, window, crs)
         wanted = pa.array(h3ronpy.vector.coordinates_to_cells(lat, lon, resolution)).to_numpy()
         at = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
         found = np.where(cells[at] == wanted, codes[at], 0).astype(np.uint8)
@@ -127,7 +128,7 @@ def _cell_painter(predicted: Predicted) -> Any:
     return paint
 
 
-def _centres(transform: Affine, window: Window, crs: str) -> tuple[pa.Array[Any], pa.Array[Any]]:
+def centres(transform: Affine, window: Window, crs: str) -> tuple[pa.Array[Any], pa.Array[Any]]:
     """Longitude and latitude of the window's pixel centres, row by row."""
     columns, rows = np.meshgrid(np.arange(window.width) + 0.5, np.arange(window.height) + 0.5)
     x, y = transform.c + transform.a * columns, transform.f + transform.e * rows
@@ -156,10 +157,12 @@ def _parcel_painter(predicted: Predicted, shapes: Any, crs: str) -> Any:
     return paint
 
 
-def _colours(classes: tuple[str, ...]) -> dict[int, tuple[int, int, int, int]]:
+def colour_table(classes: tuple[str, ...]) -> dict[int, tuple[int, int, int, int]]:
+    """Colours of codes 0..K: 0 is clear, the others as the viewer draws the classes."""
     styles = class_styles(classes)
     return {0: (0, 0, 0, 0)} | {i + 1: (*rgb(style.colour), 255) for i, style in enumerate(styles)}
 
 
-def _names(classes: tuple[str, ...]) -> dict[str, str]:
+def class_tags(classes: tuple[str, ...]) -> dict[str, str]:
+    """Names of the classes as tags `class_<code>`."""
     return {f"class_{i + 1}": name for i, name in enumerate(classes)}
