@@ -25,18 +25,20 @@ def field_numbers(pixels: int, fields: int, seed: int = 0) -> np.ndarray:
     return cKDTree(places).query(grid)[1].reshape(pixels, pixels).astype(np.int32) + 1
 
 
-def season_of(numbers: np.ndarray, crops: int = 16, seed: int = 1) -> np.ndarray:
+def season_of(numbers: np.ndarray, crops: int = 16, seed: int = 1, noise: float = 20.0) -> np.ndarray:
     """Reflectance (dates, bands, H, W) in ten-thousandths: field n grows crop n % crops, each a bit its own."""
     rng = np.random.default_rng(seed)
     curve = rng.uniform(400, 4500, (crops, len(DAYS), len(BANDS)))
     own = rng.normal(0, 250, (numbers.max() + 1, len(DAYS), len(BANDS)))
     level = (curve[np.arange(numbers.max() + 1) % crops] + own)[numbers].transpose(2, 3, 0, 1)
-    return np.clip(level + rng.normal(0, 20, level.shape), 1, 9000)
+    return np.clip(level + rng.normal(0, noise, level.shape), 1, 9000)
 
 
-def field_catalog(folder: Path, numbers: np.ndarray, crops: int = 16, seed: int = 1) -> Path:
+def field_catalog(
+    folder: Path, numbers: np.ndarray, crops: int = 16, seed: int = 1, noise: float = 20.0
+) -> Path:
     """A catalogue of four clear scenes of the fields, at the corner of `stac_catalogs`."""
-    values = season_of(numbers, crops, seed)
+    values = season_of(numbers, crops, seed, noise)
     size = len(numbers)
     items = []
     for day, bands in zip(DAYS, values, strict=True):

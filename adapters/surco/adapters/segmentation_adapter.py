@@ -42,12 +42,13 @@ class SegmentationAdapter(CropTypeAdapter):
     not across the edges of the vectors (`spatial_context`).
 
     Args:
-        C: as of `CropTypeAdapter`, like all up to `scaling`.
+        C: as of `CropTypeAdapter`, like all up to `prior`.
         prior_strength: see there.
         mean_strength: see there.
         borrowed: see there.
         frequency_weight: see there.
         scaling: see there.
+        prior: see there.
         context: how much a pixel takes from its neighbours; 0 takes nothing.
         sharpness: how strong an edge is that parts neighbours, in usual steps between them; smaller parts more.
         rounds: pixels away from which anything is heard.
@@ -63,11 +64,13 @@ class SegmentationAdapter(CropTypeAdapter):
         borrowed: float = 1.0,
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",
+        prior: str = "",
         context: float = 10.0,
         sharpness: float = 2.0,
         rounds: int = 30,
     ) -> None:
         super().__init__(C, prior_strength, mean_strength, borrowed, frequency_weight, scaling)
+        self.prior = prior
         self.context = context
         self.sharpness = sharpness
         self.rounds = rounds
