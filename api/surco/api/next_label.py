@@ -9,28 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h3ronpy
-import h3ronpy.vector
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import shapely
 
 from surco.adapters import load_adapter
-from surco.adapters.next_label import CHANCE, Ground, Selection, Visits, select
+from surco.adapters.next_label import CHANCE, Selection, select
 from surco.api.fitting import Unit
 from surco.api.maps import adapter_model
-from surco.api.next_label_files import LabelFiles, matched, read_label_files
-from surco.api.refusals import ExportError, UnknownError
+from surco.api.next_label_files import matched, read_label_files
+from surco.api.next_label_table import PlaceTable, place_table, visits_of
+from surco.api.refusals import ExportError
 from surco.api.whole_file import whole_file
-from surco.embedstore import Examples, Store, TableInfo, fixed_size_matrix
-from surco.embedstore.cells import parents_of
-from surco.encoder.area import read_area
+from surco.embedstore import Examples, Store
 
 __all__ = ["NextLabelReport", "NextLabelRequest", "next_places"]
 
 Report = Callable[[int, int, str], None]
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +87,6 @@ class NextLabelReport:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    """Rows of a table within an area: keys (h3 or id), places in degrees (N, 2), and what the arms need."""
-
-    info: TableInfo
-    key: npt.NDArray[Any]
-    lonlat: Doubles
-    ground: Ground
-
-    def ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """Text of some keys."""
-        if self.info.table == "parcels":
-            return [str(key) for key in self.key[rows]]
-        return [str(text) for text in pa.array(h3ronpy.cells_to_string(pa.array(self.key[rows]))).to_pylist()]
-
-
 def next_places(request: NextLabelRequest, progress: Report | None = None) -> NextLabelReport:
     """Choose the next places to visit and write them; a file of that name is replaced once the new one is complete.
 
@@ -128,11 +105,13 @@ def next_places(request: NextLabelRequest, progress: Report | None = None) -> Ne
         if files is None
         else matched(store, files, season=request.season, unit=request.unit, model_id=model_id)
     )
-    table = _table(store, request, _unit(store, request.unit, examples, model_id), model_id)
+    table = place_table(
+        store, _unit(store, request.unit, examples, model_id), request.season, model_id, request.aoi
+    )
     adapter = request.adapter and load_adapter(
         store.adapter_dir(request.adapter), model_id=table.info.model_id, task="crop-type"
     )
-    visits = _visits(table, files, examples)
+    visits = visits_of(table, files, examples)
     chosen = select(
         table.ground,
         visits,
@@ -173,72 +152,7 @@ def _unit(store: Store, unit: Unit, examples: Examples | None, model_id: str | N
     return "parcels" if "parcels" in held else "cells"
 
 
-def _table(store: Store, request: NextLabelRequest, unit: Unit, model_id: str | None) -> _Table:
-    name: Any = unit
-    info = store.find(name, season=request.season, model_id=model_id)
-    columns = ["h3"] if unit == "cells" else ["id", "geometry"]
-    rows = store.read(
-        name,
-        season=info.season,
-        resolution=info.resolution,
-        model_id=info.model_id,
-        columns=[*columns, "embedding", "embedding_scale", "comuna"],
-    )
-    lonlat = _places(rows, unit)
-    if request.aoi is not None:
-        area = read_area(request.aoi)
-        shapely.prepare(area)
-        inside = shapely.intersects_xy(area, lonlat[:, 0], lonlat[:, 1])
-        if not inside.any():
-            raise UnknownError(
-                f"Expected an area with {unit} of season {info.season}, got {request.aoi!r}, which has none. "
-                f"The table lies in {[round(side, 4) for side in info.bbox]} (west, south, east, north)."
-            )
-        rows, lonlat = rows.filter(pa.array(inside)), lonlat[inside]
-    key: npt.NDArray[Any] = (
-        _whole(rows["h3"]).to_numpy() if unit == "cells" else np.array(rows["id"].to_pylist(), np.str_)
-    )
-    ground = Ground.of(
-        fixed_size_matrix(_whole(rows["embedding"])),
-        rows["embedding_scale"].to_numpy(),
-        regions=np.nan_to_num(rows["comuna"].to_numpy(zero_copy_only=False)).astype(np.int64),
-        # The seven cells below one parent tell much the same.
-        groups=parents_of(key, (info.resolution or 1) - 1) if unit == "cells" and info.resolution else None,
-    )
-    return _Table(info, key, lonlat, ground)
-
-
-def _places(rows: pa.Table, unit: Unit) -> Doubles:
-    """(N, 2) longitude and latitude of cell centres, or of a point within each parcel."""
-    if unit == "parcels":
-        shapes = shapely.from_wkb(rows["geometry"].to_numpy(zero_copy_only=False))
-        return np.asarray(shapely.get_coordinates(shapely.point_on_surface(shapes)), np.float64)
-    centres = pa.record_batch(h3ronpy.vector.cells_to_coordinates(_whole(rows["h3"])))
-    return np.column_stack([centres.column("lng").to_numpy(), centres.column("lat").to_numpy()])
-
-
-def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _visits(table: _Table, files: LabelFiles | None, examples: Examples | None) -> Visits:
-    """The labelled rows of the table; -1 for those outside the area, which teach all the same."""
-    if files is None or examples is None:
-        return Visits.none(table.ground)
-    order = np.argsort(table.key, kind="stable")
-    ids = np.array(examples.ids, dtype=table.key.dtype)
-    place = order[np.minimum(np.searchsorted(table.key, ids, sorter=order), len(order) - 1)]
-    return Visits.of(
-        table.ground,
-        np.where(table.key[place] == ids, place, -1),
-        examples.y,
-        vectors=examples.X,
-        arm=files.arm[examples.groups],
-        round=files.round[examples.groups],
-    )
-
-
-def _write(request: NextLabelRequest, table: _Table, chosen: Selection, version: int) -> None:
+def _write(request: NextLabelRequest, table: PlaceTable, chosen: Selection, version: int) -> None:
     about = {
         "model": table.info.model_id,
         "season": table.info.season,
@@ -260,7 +174,7 @@ def _write(request: NextLabelRequest, table: _Table, chosen: Selection, version:
         ) from error
 
 
-def _features(table: _Table, chosen: Selection) -> list[dict[str, Any]]:
+def _features(table: PlaceTable, chosen: Selection) -> list[dict[str, Any]]:
     places = np.round(table.lonlat[chosen.row], 7).tolist()
     return [
         {

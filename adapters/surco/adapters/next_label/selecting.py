@@ -154,7 +154,7 @@ class NextLabel:
         A round that was chosen before two classes were known tells nothing of arms, nor does a place without an arm.
         """
         before = visits.labelled.where(visits.round < number)
-        frame = self._frame(ground, _free(ground, visits))
+        frame = self._frame(ground)
         adapter = frame.learner.fit(before)
         if adapter is None:
             return {}
@@ -201,13 +201,14 @@ class NextLabel:
             return INCUMBENT
         return self.policy.choose(context_of(campaign), rng)
 
-    def _frame(self, ground: Ground, left: Ints) -> Frame:
-        if self._kept is None or self._kept[0] is not ground:
-            frame = frame_of(ground, left)
-            if not frame.whole:
-                return frame
+    def _frame(self, ground: Ground, left: Ints | None = None) -> Frame:
+        """Candidates evenly of the rows `left`, or of all with data: those serve every round that is learned from."""
+        if self._kept is not None and self._kept[0] is ground and (self._kept[1].whole or left is None):
+            return self._kept[1]
+        frame = frame_of(ground, np.flatnonzero(ground.with_data()) if left is None else left)
+        if frame.whole or left is None:
             self._kept = (ground, frame)
-        return self._kept[1]
+        return frame
 
 
 def _free(ground: Ground, visits: Visits) -> Ints:
