@@ -12,7 +12,16 @@ import shapely
 
 from surco.adapters import load_adapter
 from surco.api.kept import Kept
-from surco.api.maps import Places, Predicted, adapter_model, adapter_task, predict, read_places, vectors
+from surco.api.maps import (
+    CLASS_TASKS,
+    Places,
+    Predicted,
+    adapter_model,
+    adapter_task,
+    predict,
+    read_places,
+    vectors,
+)
 from surco.api.refusals import TooLargeError, UnknownError
 from surco.api.settings import Settings
 from surco.embedstore import Season, Store, TableInfo, comunas, nearest
@@ -235,7 +244,7 @@ class Answers:
 
 def _class_adapters(store: Store) -> list[str]:
     """The adapters that the page can draw: those that tell classes apart."""
-    return [name for name in store.adapters() if adapter_task(store, name) == "crop-type"]
+    return [name for name in store.adapters() if adapter_task(store, name) in CLASS_TASKS]
 
 
 def _known(what: str, name: str | None, there: Sequence[str], *, last: bool = False) -> str:

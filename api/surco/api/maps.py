@@ -18,6 +18,7 @@ from surco.api.refusals import UnknownError
 from surco.embedstore import Store, Table, dequantize
 
 __all__ = [
+    "CLASS_TASKS",
     "Places",
     "Predicted",
     "adapter_model",
@@ -29,6 +30,8 @@ __all__ = [
     "write_map",
 ]
 
+CLASS_TASKS = ("crop-type", "segmentation")
+"""Tasks whose adapters give each row of vectors a class."""
 _BLOCK = 100_000
 
 
@@ -167,7 +170,9 @@ def read_places(
 
 def predict(store: Store, adapter_name: str, places: Places) -> Predicted:
     """Predict rows that were read before; errors as for `predict_table`."""
-    adapter = load_adapter(store.adapter_dir(adapter_name), model_id=places.model_id, task="crop-type")
+    task = adapter_task(store, adapter_name)
+    needed = task if task in CLASS_TASKS else CLASS_TASKS[0]
+    adapter = load_adapter(store.adapter_dir(adapter_name), model_id=places.model_id, task=needed)
     classes = tuple(str(name) for name in adapter.classes_)
     probabilities = np.full((len(places.id), len(classes)), np.nan, np.float32)
     for start in range(0, len(places.id), _BLOCK):
