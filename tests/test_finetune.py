@@ -206,12 +206,12 @@ def test_vectors_of_a_task_are_the_encoders() -> None:
 def test_rows_that_teach_nothing_are_left_out() -> None:
     """Rows without a class, without a value, or alone in their class are no part of a task."""
     series = crops(12)
-    label = [*["a", "b"] * 4, "", "Unknown", "alone", "a"]
+    label = [*["a", "b"] * 4, "Unknown", None, "alone", float("nan")]
     valid = series.valid.copy()
     valid[0] = False
     task, classes = labelled_task(replace(series, valid=valid), label, None, TINY, CPU)
     assert classes == ("a", "b")
-    assert torch.bincount(task.code).tolist() == [4, 4]
+    assert torch.bincount(task.code).tolist() == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -246,6 +246,8 @@ def test_published_encoders_are_refused() -> None:
     """Only our own network is tuned."""
     with pytest.raises(FineTuneError, match="got BandMeanEncoder"):
         fine_tune(BandMeanEncoder(), crops(12))  # type: ignore[arg-type]
+    with pytest.raises(FineTuneError, match="got BandMeanEncoder"):
+        meta_train_encoder(BandMeanEncoder(), sources())  # type: ignore[arg-type]
 
 
 def sources() -> list[TaskSource]:

@@ -18,7 +18,7 @@ from surco.encoder.model import SeriesEncoder
 from surco.encoder.samples import SampleSeries
 from surco.encoder.surco_encoder import SurcoEncoder
 
-__all__ = ["fine_tune", "renamed"]
+__all__ = ["fine_tune", "renamed", "require_ours"]
 
 _OF_A_FILE = ("format", "sha256", "parameters", "config")
 
@@ -63,8 +63,9 @@ def fine_tune(
     Raises:
         FineTuneError: labels that nothing can be learned from, settings out of range, an encoder without our weights.
     """
+    require_ours(encoder)
     loop = InnerLoop(update, steps, learning_rate, proximal)
-    _check(encoder, steps, folds)
+    _check(steps, folds)
     task, classes = labelled_task(
         series,
         [str(x) for x in series.label] if labels is None else labels,
@@ -115,12 +116,16 @@ def renamed(encoder: SurcoEncoder, model: SeriesEncoder, record: dict[str, Any])
     return SurcoEncoder.of_model(model, card, encoder.device)
 
 
-def _check(encoder: SurcoEncoder, steps: int, folds: int) -> None:
+def require_ours(encoder: object) -> None:
+    """Raise FineTuneError for an encoder whose weights are not our network's."""
     if not isinstance(encoder, SurcoEncoder):
         raise FineTuneError(
             f"Expected our own encoder (SurcoEncoder), got {type(encoder).__name__}. "
             "Published encoders are taken frozen: load surco-nano, or weights of surco pretrain."
         )
+
+
+def _check(steps: int, folds: int) -> None:
     if steps < 1 or folds < 0 or folds == 1:
         raise FineTuneError(
             f"Expected steps of 1 or more and folds of 0 (take all steps) or 2 and more, got steps={steps}, "

@@ -18,7 +18,7 @@ from torch import nn
 
 from surco.encoder.finetune.closed_head import split_loss
 from surco.encoder.finetune.errors import FineTuneError
-from surco.encoder.finetune.fine_tuned import renamed
+from surco.encoder.finetune.fine_tuned import renamed, require_ours
 from surco.encoder.finetune.inner_loop import InnerLoop, descend
 from surco.encoder.finetune.task_sources import TaskSource, draw_task
 from surco.encoder.finetune.tasks import Task, task_vectors
@@ -97,8 +97,9 @@ def meta_train_encoder(
         progress: called as `progress(done, total, text)`.
 
     Raises:
-        FineTuneError: an unknown method, or sources that hold no task.
+        FineTuneError: an unknown method, sources that hold no task, an encoder without our weights.
     """
+    require_ours(encoder)
     chosen = config or MetaConfig()
     if method not in METHODS:
         raise FineTuneError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -42,18 +42,11 @@ def table_source(name: str, series: SampleSeries) -> TaskSource:
     """A sample table: one region, its spatial groups as places (every row for itself where it has none)."""
     names = series.group.astype(str) if any(series.group) else np.arange(len(series.values)).astype(str)
     _, group = np.unique(names, return_inverse=True)
-    data = from_samples(
-        name,
-        series.values,
-        series.valid,
-        series.dates,
-        series.lonlat,
-        series.static,
-        [str(x) for x in series.label],
-        zone=group,
-    )
-    kept = group if data.zone is None else data.zone
-    return TaskSource(replace(data, zone=None), np.zeros(len(kept), np.int64), kept)
+    label = [str(x) for x in series.label]
+    arrays = (series.values, series.valid, series.dates, series.lonlat, series.static)
+    data = from_samples(name, *arrays, label)
+    seen = series.valid.any(axis=(1, 2))  # the rows that a data set keeps
+    return TaskSource(data, np.zeros(int(seen.sum()), np.int64), group[seen])
 
 
 def simulated_sources(series: int, seed: int) -> list[TaskSource]:

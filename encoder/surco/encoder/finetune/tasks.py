@@ -70,7 +70,7 @@ def labelled_task(
 
     Args:
         series: N series.
-        labels: N class names; "" and "Unknown" are none.
+        labels: N class names; "", "Unknown", None and NaN are none.
         groups: N spatial groups; None takes every row for a place of its own.
         config: of the network that reads the grids.
         device: where the tensors shall lie.
@@ -78,7 +78,7 @@ def labelled_task(
     Raises:
         FineTuneError: lengths that differ, or fewer than two classes of two usable rows each.
     """
-    names = np.array([str(label) for label in labels], object)
+    names = np.array(["" if x is None or x != x else str(x) for x in labels], object)
     place = np.arange(len(names)) if groups is None else np.array([str(g) for g in groups], object)
     if not len(names) == len(place) == len(series.values):
         raise FineTuneError(
