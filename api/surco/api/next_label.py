@@ -105,6 +105,8 @@ def next_places(request: NextLabelRequest, progress: Report | None = None) -> Ne
         if files is None
         else matched(store, files, season=request.season, unit=request.unit, model_id=model_id)
     )
+    if progress is not None:
+        progress(0, 1, "reading the table")
     table = place_table(
         store, _unit(store, request.unit, examples, model_id), request.season, model_id, request.aoi
     )
