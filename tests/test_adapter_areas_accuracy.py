@@ -61,6 +61,27 @@ def test_places_count_by_their_hectares() -> None:
     assert table.overall.value == pytest.approx(0.5)
 
 
+def test_shares_are_those_of_the_map() -> None:
+    """With the map's hectares, shares of mapped classes are the map's, however large the drawn places are."""
+    found = np.array(["a", "a", "b", "b"])
+    sample = ReferenceSample(np.arange(4), found, np.full(4, 0.1), found)
+    table = area_accuracy(
+        sample,
+        ["a", "a", "b", "a"],
+        [1.0, 2.0, 4.0, 3.0],
+        ["a", "b"],
+        mapped_hectares={"a": 75.0, "b": 25.0},
+    )
+    assert np.sum(table.matrix, axis=1) == pytest.approx([0.75, 0.25])
+    assert table.classes[0].users.value == pytest.approx(0.5)
+
+
+def test_hectares_of_a_class_that_are_missing() -> None:
+    """Hectares of some classes only are refused with the name of one that is missing."""
+    with pytest.raises(AreasError, match="got none of 'B'"):
+        area_accuracy(stehman(), MAPPED, 1.0, "ABCD", mapped_hectares={"A": 1.0})
+
+
 def test_classes_without_a_place_have_no_accuracy() -> None:
     """A class that no place is mapped as has no user's accuracy; one that no place is, no producer's."""
     sample = ReferenceSample(np.arange(3), np.array(["a", "a", "c"]), np.full(3, 0.1), np.full(3, ""))

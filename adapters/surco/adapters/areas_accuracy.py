@@ -7,7 +7,7 @@ Olofsson et al. 2014.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -72,6 +72,7 @@ def area_accuracy(
     hectares: npt.ArrayLike,
     classes: Sequence[str],
     *,
+    mapped_hectares: Mapping[str, float] | None = None,
     confidence: float = 0.95,
 ) -> AreaAccuracy:
     """Estimate a map's accuracy from a probability sample.
@@ -81,6 +82,8 @@ def area_accuracy(
         mapped: (n,) class on the map, names of `classes`.
         hectares: (n,) of each place; 1 for all where they are alike.
         classes: of the map, in the order wanted; classes that only the sample has come after them.
+        mapped_hectares: of each class on the whole map, to which expanded hectares are then scaled, so that shares are
+            those of the map where places differ in area; None takes them as the sample expands.
         confidence: of the intervals (Student's, as many degrees of freedom as places less strata), 0..1.
 
     Raises:
@@ -90,6 +93,8 @@ def area_accuracy(
     area = np.broadcast_to(np.asarray(hectares, np.float64), (len(sample),))
     said = np.asarray(mapped, np.str_)
     _check(sample, said, area, classes, confidence)
+    if mapped_hectares is not None:
+        area = area * _scale(sample, said, area, mapped_hectares)
     on_map = (said[:, None] == np.array(names)).astype(np.float64)
     is_so = (sample.reference[:, None] == np.array(names)).astype(np.float64)
     ratios = _Ratios(sample, area, confidence)
@@ -135,6 +140,23 @@ class _Ratios:
             AreaRatio(v, e, max(v - margin, 0.0), min(v + margin, 1.0)) if there else None
             for v, e, margin, there in found
         ]
+
+
+def _scale(
+    sample: ReferenceSample, said: npt.NDArray[np.str_], area: Doubles, mapped_hectares: Mapping[str, float]
+) -> Doubles:
+    """(n,) what makes the expanded hectares of each mapped class add up to those of the map."""
+    names, code = np.unique(said, return_inverse=True)
+    expanded = np.bincount(code, area / sample.inclusion_probability)
+    missing = [name for name in names.tolist() if name not in mapped_hectares]
+    if missing:
+        raise AreasError(
+            f"expected the map's hectares of every class that is mapped; got none of {missing[0]!r}: name them all"
+        )
+    known = np.array([mapped_hectares[name] for name in names.tolist()])
+    return np.asarray(
+        np.where(expanded > 0, known / np.where(expanded > 0, expanded, 1), 1.0)[code], np.float64
+    )
 
 
 def _seen(ratio: AreaRatio | None) -> AreaRatio:

@@ -1,15 +1,16 @@
 """Hectares by class from a probability sample, alone or helped by the map's probabilities, with intervals.
 
-Stratified: the map's total is shared out by the classes found, `A * sum(w a z) / sum(w a)`, with w = 1 / inclusion
-probability, a hectares and z = 1 where the reference class is the one asked about. Where strata are the map's classes
-and places are alike in area this is Olofsson et al. 2014; where strata are others, Stehman 2014 (International Journal
-of Remote Sensing 35, 4923-4939).
+Stratified: the hectares A of each mapped class are shared out by the classes found where it is mapped,
+`sum over g of A_g * sum(w a z) / sum(w a)`, with w = 1 / inclusion probability, a hectares, and z = 1 where the class
+found is the one asked about; mapped classes with few sampled places are taken together. Where strata are the map's
+classes and places are alike in area this is Olofsson et al. 2014; where strata are others it is Stehman 2014
+(International Journal of Remote Sensing 35, 4923-4939), post-stratified by the map.
 
 Assisted: the map's probabilities p are summed over all places, and the sample says what they miss:
-`lambda * sum(a p) + A * sum(w a (z - lambda p)) / sum(w a)`. With lambda = 1 it is the difference estimator (Särndal,
-Swensson and Wretman 1992, chapter 6), with the lambda of least estimated variance prediction-powered inference, PPI++
-(Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), for a finite population and a stratified sample. The sample
-keeps it honest however bad the map is.
+`lambda * sum(a p) + sum over g of A_g * sum(w a (z - lambda p)) / sum(w a)`. With lambda = 1 it is the difference
+estimator (Särndal, Swensson and Wretman 1992, chapter 6), with the lambda of least estimated variance it is
+prediction-powered inference, PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), for a finite population and
+a stratified sample. The sample keeps it honest however bad the map is.
 """
 
 from __future__ import annotations
@@ -77,20 +78,33 @@ def estimate_areas(
     answers = []
     for code, known in enumerate(known_areas(area_map, domains, len(names), len(labels))):
         hectares = area_map.hectares[sample.row] * (domains[sample.row] == code)
-        found = _Found(sample, hectares, every[reference], every[area_map.mapped[sample.row]], proxies)
+        mapped = area_map.mapped[sample.row]
+        found = _Found(
+            sample, hectares, every[reference], mapped, proxies, _groups(mapped[hectares > 0], known)
+        )
         answers.append(_domain(names[code], labels, known, found, method, confidence))
     return tuple(answers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """A sample as one domain sees it: hectares (n,), 0 outside; classes found and mapped, and probabilities, (n, C)."""
+    """A sample as one domain sees it.
+
+    Attributes:
+        sample: the sample.
+        hectares: (n,) of each place in the domain, 0 outside it.
+        reference: (n, C) 1.0 for the class found.
+        mapped: (n,) position of the mapped class.
+        proxies: (n, C) the map's probabilities.
+        groups: of `_groups`.
+    """
 
     sample: ReferenceSample
     hectares: Doubles
     reference: Doubles
-    mapped: Doubles
+    mapped: npt.NDArray[np.int64]
     proxies: Doubles
+    groups: _Groups
 
     @property
     def inside(self) -> npt.NDArray[np.bool_]:
@@ -98,27 +112,73 @@ class _Found:
 
     def shares(self, values: Doubles) -> Doubles:
         """(C,) estimated share of the domain's hectares."""
-        weight = self.hectares / self.sample.inclusion_probability
-        return np.asarray(weight @ values / weight.sum(), np.float64)
+        _, means = self._means(values)
+        return np.asarray(self.groups.share @ means, np.float64)
 
     def deviations(self, values: Doubles) -> Doubles:
-        """(n, C) deviations of `shares`, linearised as a ratio; their squares sum to its variance.
+        """(n, C) deviations of `shares`, linearised; their squares sum to its variance.
 
-        A place that weighs much draws the ratio to itself: its residual is divided by what it leaves to others, as
-        the jackknife would.
+        A place that weighs much draws its group's mean to itself: its residual is divided by what it leaves to others,
+        as the jackknife would, as far as the design's own correction for small strata does not do so.
         """
-        weight = self.hectares / self.sample.inclusion_probability
-        left = (weight.sum() - weight)[:, None]
-        residual = self.hectares[:, None] * (values - self.shares(values)) / left
+        weight, means = self._means(values)
+        group = self.groups.of[self.mapped]
+        total = np.bincount(group, weight, len(self.groups.share))[group]
+        _, stratum, size = np.unique(self.sample.stratum, return_inverse=True, return_counts=True)
+        corrected = (size / np.maximum(size - 1, 1))[stratum]
+        left = np.where(self.inside, total - weight, 1.0)
+        factor = np.maximum(1 / total.clip(min=np.finfo(float).tiny), 1 / (left * corrected))
+        residual = (self.groups.share[group] * self.hectares * factor)[:, None] * (values - means[group])
+        residual[~self.inside] = 0
         return design_deviations(residual, self.sample.inclusion_probability, self.sample.stratum)
 
     def errors(self) -> Doubles:
         """(C,) sampled places that are of a class and not mapped so, or mapped so and not of it."""
-        return np.asarray(np.abs(self.reference - self.mapped)[self.inside].sum(axis=0), np.float64)
+        said = np.eye(self.reference.shape[1])[self.mapped]
+        return np.asarray(np.abs(self.reference - said)[self.inside].sum(axis=0), np.float64)
 
     def freedom(self) -> int:
         _, sizes = np.unique(self.sample.stratum[self.inside], return_counts=True)
-        return max(int(sizes.sum() - (sizes > 1).sum()), 1)
+        return max(int(sizes.sum() - max((sizes > 1).sum(), len(self.groups.share))), 1)
+
+    def _means(self, values: Doubles) -> tuple[Doubles, Doubles]:
+        """(n,) expanded hectares, and (G, C) their weighted mean of the values in each group."""
+        weight = self.hectares / self.sample.inclusion_probability
+        group = self.groups.of[self.mapped]
+        sums = np.zeros((len(self.groups.share), values.shape[1]))
+        np.add.at(sums, group, weight[:, None] * values)
+        return weight, sums / np.bincount(group, weight, len(sums))[:, None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Mapped classes whose hectares the estimate keeps to: (C,) group of each class, (G,) share of each group."""
+
+    of: npt.NDArray[np.int64]
+    share: Doubles
+
+
+def _groups(mapped: npt.NDArray[np.int64], known: KnownAreas) -> _Groups:
+    """A group for each mapped class with enough sampled places; the others are one, with the least of these if need be.
+
+    Args:
+        mapped: (m,) positions of the sampled places inside the domain.
+        known: what is known of the domain.
+    """
+    count = np.bincount(mapped, minlength=len(known.mapped))
+    small = (count < LEAST_OF_CLASS) & ((known.mapped > 0) | (count > 0))
+    while small.any() and count[small].sum() < LEAST_OF_CLASS and not small.all():
+        rest = np.where(small | (count == 0), count.max() + 1, count)
+        if rest.min() > count.max():
+            break
+        small[rest.argmin()] = True
+    own = np.flatnonzero(~small & (count > 0))
+    of = np.full(len(count), len(own))
+    of[own] = np.arange(len(own))
+    count_of = len(own) + int(small.any())
+    share = np.bincount(of, known.mapped, len(own) + 1)[:count_of]
+    # Classes that are neither mapped nor sampled here belong to no group, and weigh nothing in any.
+    return _Groups(np.minimum(of, count_of - 1), share / max(known.hectares, np.finfo(float).tiny))
 
 
 def _domain(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -90,16 +91,15 @@ def some_places(places: Places, rows: npt.NDArray[np.int64]) -> Places:
 def _near(places: Places, area: shapely.Geometry) -> npt.NDArray[np.bool_]:
     """(N,) whether a place's bounds may meet those of the area, without drawing cells that are far from it."""
     west, south, east, north = shapely.bounds(area)
-    shapes = shapely.from_wkb(places.table["geometry"].to_numpy(zero_copy_only=False))
-    bounds = shapely.bounds(shapes)
-    pad = np.zeros(2)
-    if places.unit == "cells":
-        # A cell's corner is less than its area's root from its centre.
-        across = float(np.sqrt(places.area_ha.max() * 10_000)) / _METRES_A_DEGREE
-        pad = np.array([across / max(np.cos(np.radians(max(abs(south), abs(north)))), 0.05), across])
+    if places.unit == "parcels":
+        shapes = shapely.from_wkb(places.table["geometry"].to_numpy(zero_copy_only=False))
+        left, bottom, right, top = shapely.bounds(shapes).T
+        return np.asarray((left <= east) & (right >= west) & (bottom <= north) & (top >= south))
+    centres = pa.record_batch(h3ronpy.vector.cells_to_coordinates(places.table["h3"].combine_chunks()))
+    lon, lat = centres.column("lng").to_numpy(), centres.column("lat").to_numpy()
+    # A cell's corner is less than its area's root from its centre.
+    high = float(np.sqrt(places.area_ha.max() * 10_000)) / _METRES_A_DEGREE
+    wide = high / max(np.cos(np.radians(max(abs(south), abs(north)))), 0.05)
     return np.asarray(
-        (bounds[:, 0] - pad[0] <= east)
-        & (bounds[:, 2] + pad[0] >= west)
-        & (bounds[:, 1] - pad[1] <= north)
-        & (bounds[:, 3] + pad[1] >= south)
+        (lon >= west - wide) & (lon <= east + wide) & (lat >= south - high) & (lat <= north + high)
     )

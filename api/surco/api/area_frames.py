@@ -128,7 +128,8 @@ def training_note(sample: FilledSample, frame: Frame) -> list[str]:
         return (
             [] if not facts.get("ids") else ["The adapter was fitted on other places than those of this map."]
         )
-    trained = set(_training_ids(facts.get("ids"), frame.places.unit)) & set(frame.places.id.tolist())
+    listed = set(_training_ids(facts.get("ids"), frame.places.unit))
+    trained = {name for name in frame.places.id.tolist() if name in listed}
     met = np.array([each in trained for each in _ids(sample, frame.places.unit)])
     if not met.any():
         return []

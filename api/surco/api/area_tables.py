@@ -230,4 +230,12 @@ def _accuracy(frame: Frame, sample: ReferenceSample, confidence: float) -> AreaA
     if (hectares > 0).sum() < LEAST_UNITS:
         return None
     mapped = names[frame.area_map.mapped[sample.row]]
-    return area_accuracy(sample, mapped, hectares, frame.area_map.classes, confidence=confidence)
+    total = count_areas(frame.area_map)[0].classes
+    return area_accuracy(
+        sample,
+        mapped,
+        hectares,
+        frame.area_map.classes,
+        mapped_hectares={each.label: each.mapped for each in total},
+        confidence=confidence,
+    )
