@@ -83,7 +83,9 @@ def found() -> Evaluation:
 
 def test_the_page_stands_alone_and_is_safe(found: Evaluation) -> None:
     """No script, no link, a policy that allows none, and names of classes and regions shown as text."""
-    about = About(f"Maule {HOSTILE}", HOSTILE, [("labels", HOSTILE)], f"credit {HOSTILE}")
+    about = About(
+        f"Maule {HOSTILE}", HOSTILE, [("labels", HOSTILE)], [f"warned {HOSTILE}"], f"credit {HOSTILE}"
+    )
     page = report_page(found, about)
     reader = read(page)
     assert {"script", "img", "link", "iframe", "object"} & set(reader.tags) == set()
@@ -92,6 +94,8 @@ def test_the_page_stands_alone_and_is_safe(found: Evaluation) -> None:
     assert not re.search(r"https?://|@import|url\(", page)
     assert "<script" not in page
     assert any(HOSTILE in words for words in reader.words)
+    text = " ".join(reader.words)
+    assert text.index("warned <script>") < text.index("What this report cannot say")
 
 
 def test_the_first_screen_says_what_was_found(found: Evaluation) -> None:

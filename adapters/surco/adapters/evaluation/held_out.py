@@ -54,28 +54,23 @@ class HeldOut:
     notes: tuple[str, ...] = ()
 
 
-def contenders(
-    adapter: Any, data: Labelled, baselines: Sequence[str] | None = None, prior: Any = None
-) -> tuple[Contender, ...]:
+def contenders(adapter: Any, data: Labelled, baselines: Sequence[str] | None = None) -> tuple[Contender, ...]:
     """The adapter and every plain head: all of `BASELINES` on vectors, those of `ON_RAW_BANDS` on other features.
 
     Args:
         adapter: an unfitted adapter; it is cloned, never changed.
         data: whose `features` are compared too.
         baselines: names of `BASELINES`; None takes all.
-        prior: handed to the adapter's `fit`; None hands nothing.
     """
     wanted = [name for name in BASELINES if baselines is None or name in baselines]
     others = [_plain(name, features) for features in data.features for name in wanted if name in ON_RAW_BANDS]
-    return (_adapted(adapter, prior), *(_plain(name, None) for name in wanted), *others)
+    return (_adapted(adapter), *(_plain(name, None) for name in wanted), *others)
 
 
-def _adapted(adapter: Any, prior: Any) -> Contender:
-    extra = {} if prior is None else {"prior": prior}
-
+def _adapted(adapter: Any) -> Contender:
     def fit(data: Labelled, train: Codes) -> Classifier:
         fitted: Classifier = clone(adapter).fit(
-            data.vectors[train], data.codes[train], groups=data.groups[train], pool=data.pool, **extra
+            data.vectors[train], data.codes[train], groups=data.groups[train], pool=data.pool
         )
         return fitted
 

@@ -108,7 +108,6 @@ def evaluate(
     shots: Sequence[int] = SHOTS,
     draws: int = 10,
     baselines: Sequence[str] | None = None,
-    prior: Any = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate an unfitted adapter beside every baseline on rows held out in turn.
@@ -121,13 +120,12 @@ def evaluate(
         shots: labels a class of the label-efficiency curves; none leaves them out.
         draws: of each point of the curves.
         baselines: names of `BASELINES`; None takes all.
-        prior: what other tasks taught, handed to the adapter's `fit`; None hands nothing.
         progress: called as `progress(done, total, text)`.
 
     Raises:
         LabelsError: no part of the split can be learned without.
     """
-    entries = contenders(adapter, data, baselines, prior)
+    entries = contenders(adapter, data, baselines)
     held = hold_out(entries, data, split, coverages=COVERAGES, progress=progress)
     curves = None
     if shots:

@@ -26,11 +26,20 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the report is about: a title, the adapter's name in a sentence, facts (what, value), and credits."""
+    """What the report is about.
+
+    Attributes:
+        title: of the page.
+        name: of the adapter, as a sentence names it.
+        facts: about the data, (what, value).
+        warnings: sentences that the first screen must not lack, such as that the encoder knows these labels.
+        credits: whom the data is owed to.
+    """
 
     title: str
     name: str = "the adapter"
     facts: Sequence[tuple[str, str]] = ()
+    warnings: Sequence[str] = ()
     credits: str = ""
 
 
@@ -81,9 +90,10 @@ def _first(found: Evaluation, about: About) -> str:
         for name, value, what in tiles
     )
     limits = "".join(f"<li>{escape(text)}</li>" for text in cannot_say(found))
+    warned = "".join(f'<p class="warning">{escape(text)}</p>' for text in about.warnings)
     return (
         f'<section class="first"><p class="meta">Evaluation · Evaluación</p><h1>{escape(about.title)}</h1>'
-        f'<p class="lead">{escape(finding(found, about.name))} {escape(verdict(found))}</p>'
+        f'<p class="lead">{escape(finding(found, about.name))} {escape(verdict(found))}</p>{warned}'
         f'<div class="tiles">{boxes}</div><h3>What this report cannot say</h3><ul>{limits}</ul></section>'
     )
 

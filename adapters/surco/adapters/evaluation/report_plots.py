@@ -11,9 +11,9 @@ __all__ = ["Dot", "Line", "dots", "lines"]
 _WIDTH = 440
 _HEIGHT = 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 12, 12, 40
-_ROW = 24
-_NAMES = 190
-_CHARACTERS = 31
+_ROW = 27
+_NAMES = 178
+_CHARACTERS = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,7 @@ def dots(rows: Sequence[Dot], title: str) -> str:
     ]
     for number, row in enumerate(rows):
         y = _TOP + _ROW * (number + 0.5)
-        marks.append(
-            f'<text class="name {row.style}" x="{_NAMES - 10}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{escape(_short(row.name))}<title>{escape(row.name)}</title></text>"
-        )
+        marks.append(_name(row, y))
         if row.low is not None and row.high is not None:
             marks.append(
                 f'<line class="span {row.style}" x1="{at(row.low):.1f}" x2="{at(row.high):.1f}" y1="{y}" y2="{y}"/>'
@@ -137,6 +134,15 @@ def _scale(low: float, high: float) -> tuple[float, float, list[float]]:
     first, last = int(low // step), -int(-high // step)
     last = max(last, first + 1)
     return first * step, last * step, [round(i * step, 6) for i in range(first, last + 1)]
+
+
+def _name(row: Dot, y: float) -> str:
+    """A row's name; what follows its first comma, such as the features read, in a smaller line below."""
+    first, _, second = row.name.partition(", ")
+    x, full = _NAMES - 10, f"<title>{escape(row.name)}</title>"
+    top = f'<text class="name {row.style}" x="{x}" y="{y + (-1 if second else 4):.1f}" text-anchor="end">'
+    below = f'<text class="tick" x="{x}" y="{y + 11:.1f}" text-anchor="end">{escape(_short(second))}</text>'
+    return f"{top}{escape(_short(first))}{full}</text>" + (below if second else "")
 
 
 def _short(name: str) -> str:

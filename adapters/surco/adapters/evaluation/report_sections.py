@@ -75,7 +75,11 @@ def curves(found: Evaluation) -> Iterator[str]:
 
     def line(name: str, style: str, ece: bool = False) -> Line:
         found_at = [(p.shots, (p.ece if ece else p.macro_f1)[name]) for p in held.points]
-        band = [(x, e.low, e.high) for x, e in found_at if e.low is not None and e.high is not None]
+        band = [
+            (x, max(e.low, 0.0), min(e.high, 1.0))
+            for x, e in found_at
+            if e.low is not None and e.high is not None
+        ]
         return Line(name, [(x, e.value) for x, e in found_at], band if style != "rest" else (), style)
 
     styles = {name: "ours" if name == ADAPTER else "best" if name == best else "rest" for name in names}
