@@ -17,6 +17,8 @@ from click.testing import CliRunner
 from field_scenes import CRS, best_overlaps, field_catalog, field_numbers, true_fields
 from shared_data import shared
 
+from surco.adapters import CropTypeAdapter, save_adapter
+from surco.adapters.boundaries.boundary_adapter import BoundaryAdapter
 from surco.api.boundaries import BoundaryRequest, describe_boundaries, find_parcels
 from surco.api.cli import main
 from surco.api.pixel_areas import PixelRequest
@@ -171,6 +173,42 @@ def test_ids_persist_from_season_to_season(pixels: Path, numbers: np.ndarray, tm
     ]
     assert children and report.descended >= len(children)
     assert "keep the id of the season before" in describe_boundaries(report)
+
+
+def test_the_shipped_network_draws_fields(pixels: Path, numbers: np.ndarray, tmp_path: Path) -> None:
+    """Without a method it is the network, and vectors of an encoder it has never seen will do."""
+    out = tmp_path / "p.parquet"
+    said = run("boundaries", pixels, "--out", out)
+    assert "by the network on band-mean-1" in said
+    overlap = best_overlaps(true_fields(numbers), in_metres(out))
+    assert (overlap >= 0.5).mean() > 0.7
+    assert shapely.coverage_is_valid(shapely.from_wkb(pq.read_table(out)["geometry"].to_pylist()))
+
+
+def test_an_adapter_of_the_store_draws_fields(pixels: Path, numbers: np.ndarray, tmp_path: Path) -> None:
+    """One that was kept there is asked by its name; another task's or another model's is refused."""
+    store = Store.create(tmp_path / "s")
+    adapter = BoundaryAdapter.pretrained().set_params(min_pixels=200)
+    crops = CropTypeAdapter().fit(np.eye(64, dtype=np.float32)[:8], ["a", "b"] * 4)
+    with store.transaction() as transaction:
+        for name, model, kept in (
+            ("large", "band-mean-1", adapter), ("other", "another-1", adapter), ("crops", "band-mean-1", crops)
+        ):  # fmt: skip
+            files = save_adapter(kept, name=name, model_id=model, task=kept.task, training={})
+            transaction.put_adapter(name, files)
+    out = tmp_path / "p.parquet"
+    said = run("boundaries", pixels, "--adapter", "large", "--store", store.path, "--out", out)
+    assert "by the adapter large on band-mean-1" in said
+    assert shapely.area(in_metres(out)).min() > 15_000
+    for name, message in (
+        ("other", "of model 'another-1'"),
+        ("crops", "expected an adapter for the task 'boundary'"),
+    ):
+        done = CliRunner().invoke(
+            main,
+            ["boundaries", str(pixels), "--adapter", name, "--store", str(store.path), "--out", str(out)],
+        )
+        assert done.exit_code == 2 and message in " ".join(done.output.split()), done.output
 
 
 def test_windows_give_what_one_go_gives(pixels: Path, tmp_path: Path) -> None:
