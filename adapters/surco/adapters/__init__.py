@@ -10,6 +10,7 @@ from surco.adapters.areas_plan import PlannedStratum, SamplePlan, draw_sample, p
 from surco.adapters.areas_sample import AreaMap, ReferenceSample
 from surco.adapters.contract import Adapter, Learned
 from surco.adapters.crop_type_adapter import CropTypeAdapter
+from surco.adapters.disaggregation import Disaggregated, disaggregate
 from surco.adapters.errors import (
     AdapterError,
     AreasError,
@@ -59,6 +60,7 @@ __all__ = [
     "ClassArea",
     "CropTypeAdapter",
     "CrossValidation",
+    "Disaggregated",
     "Estimate",
     "LabelledTable",
     "LabelsError",
@@ -85,6 +87,7 @@ __all__ = [
     "count_areas",
     "cross_validate",
     "cross_validate_values",
+    "disaggregate",
     "draw_sample",
     "draw_tasks",
     "draw_values",

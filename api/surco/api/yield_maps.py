@@ -142,10 +142,10 @@ def write_values(predicted: PlaceValues, path: str | Path, *, pixel: float = 20.
     return target
 
 
-def _columns(predicted: PlaceValues) -> dict[str, npt.NDArray[np.float32]]:
-    """Value, low and high (N,) float32, NaN where there is none."""
+def _columns(predicted: PlaceValues) -> dict[str, Doubles]:
+    """Value, low and high (N,), NaN where there is none."""
     named = {"value": predicted.value, "low": predicted.low, "high": predicted.high}
-    return {name: np.where(np.isfinite(v), v, np.nan).astype(np.float32) for name, v in named.items()}
+    return {name: np.where(np.isfinite(v), v, np.nan) for name, v in named.items()}
 
 
 def _write_parquet(predicted: PlaceValues, path: Path, pixel: float) -> None:
@@ -155,7 +155,7 @@ def _write_parquet(predicted: PlaceValues, path: Path, pixel: float) -> None:
         columns["h3"] = predicted.places.table["h3"].combine_chunks()
     columns["geometry"] = pa.array(shapely.to_wkb(shapes).tolist(), pa.binary())
     for name, values in _columns(predicted).items():
-        columns[name] = pa.array(values, pa.float32(), from_pandas=True)
+        columns[name] = pa.array(values, pa.float64(), from_pandas=True)
     columns["area_ha"] = pa.array(predicted.places.area_ha, pa.float64())
     west, south, east, north = (float(v) for v in shapely.total_bounds(shapes))
     kinds = sorted({str(shape.geom_type) for shape in shapes})
@@ -187,7 +187,8 @@ def _rounded(value: float) -> float | None:
 
 
 def _write_tif(predicted: PlaceValues, path: Path, pixel: float) -> None:
-    write_value_cog(predicted.places, _columns(predicted), path, pixel, _provenance(predicted))
+    bands = {name: values.astype(np.float32) for name, values in _columns(predicted).items()}
+    write_value_cog(predicted.places, bands, path, pixel, _provenance(predicted))
 
 
 def _provenance(predicted: PlaceValues) -> dict[str, object]:
