@@ -23,7 +23,7 @@ def coverage(method: str, *, maps: int = MAPS, comunas: bool = False, size: int 
     rng = np.random.default_rng(5)
     held = []
     for _ in range(maps):
-        land = country(rng, 6000, **how)
+        land = country(rng, 4000, **how)
         sample = visited(rng, land, size)
         domain, names = (land.comuna, [str(i) for i in range(10)]) if comunas else (None, ["all"])
         for code, found in enumerate(

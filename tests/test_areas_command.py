@@ -326,7 +326,9 @@ def test_a_class_that_the_map_does_not_have(valley: Path, plan: Path, tmp_path: 
     for feature in content["features"][:20]:
         feature["properties"]["class"] = "quinoa"
     odd.write_text(json.dumps(content))
-    last = area_answer(question(valley), sample=odd).rows[-1]
+    answer = area_answer(question(valley), sample=odd)
+    assert "Classes of the sample that the map does not have: quinoa. Check their spelling." in answer.notes
+    last = answer.rows[-1]
     assert (last.label, last.mapped_ha, last.sampled) == ("quinoa", 0.0, 20)
     assert last.low_ha > 0
     del content["surco_sample"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def locate(sample: FilledSample, frame: Frame) -> tuple[ReferenceSample, list[st
     """
     rows = _rows(sample, frame.places)
     chance, notes = _present(sample)
-    _require_known_strata(sample, frame)
+    notes += _other_classes(sample, frame)
     _require_population(sample.path, 1 / chance, frame)
     season = sample.origin.get("season")
     if isinstance(season, str) and season != frame.places.season:
@@ -173,27 +174,36 @@ def _rows(sample: FilledSample, places: Places) -> npt.NDArray[np.int64]:
 def _present(sample: FilledSample) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Inclusion probabilities corrected for drawn places that are no longer in the file."""
     planned, chance = sample.planned(), sample.inclusion_probability.copy()
-    gone = {name: count - int((sample.stratum == name).sum()) for name, count in planned.items()}
-    empty = [name for name in planned if not (sample.stratum == name).any()]
+    there = Counter(sample.stratum.tolist())
+    empty = [name for name in planned if name not in there]
     if empty:
         raise SampleError(
             f"Expected sampled places of every stratum in {sample.path}, got none of {empty[0][:60]!r}. "
             "Restore them: what is not sampled is not estimated."
         )
-    missing = sum(max(count, 0) for count in gone.values())
-    for name, count in gone.items():
-        chance[sample.stratum == name] *= 1 - max(count, 0) / max(planned[name], 1)
+    gone = {name: max(count - there[name], 0) for name, count in planned.items()}
+    missing = sum(gone.values())
+    kept = {name: 1 - count / max(planned[name], 1) for name, count in gone.items()}
+    chance *= np.array([kept.get(name, 1.0) for name in sample.stratum.tolist()])
     drawn = f"{missing} of {sum(planned.values())} drawn places are not in the file and count as missing at random."
     return chance, [drawn] if missing else []
 
 
-def _require_known_strata(sample: FilledSample, frame: Frame) -> None:
-    unknown = sorted(set(sample.reference.tolist()) - set(frame.area_map.classes))
+def _other_classes(sample: FilledSample, frame: Frame) -> list[str]:
+    """A note on classes that the map does not have; without strata they are refused, as slips of the pen."""
+    names = frame.area_map.classes
+    unknown = sorted(set(sample.reference.tolist()) - set(names))
     if unknown and (sample.stratum == "").all():
         raise SampleError(
-            f"Expected the map's classes {', '.join(frame.area_map.classes)} in a sample without strata, got "
+            f"Expected the map's classes {', '.join(names)} in a sample without strata, got "
             f"{unknown[0]!r} in {sample.path}. Correct the spelling, or say each place's stratum."
         )
+    words = f"{', '.join(unknown[:10])}{' and others' if len(unknown) > 10 else ''}"
+    return (
+        [f"Classes of the sample that the map does not have: {words}. Check their spelling."]
+        if unknown
+        else []
+    )
 
 
 def _require_population(path: Path, expanded: npt.NDArray[np.float64], frame: Frame) -> None:

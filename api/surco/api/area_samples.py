@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def read_sample(path: Path) -> FilledSample:
     content = json.loads(path.read_bytes())
     properties = [feature["properties"] for feature in content["features"]]
     ids = [_id(feature, number, path) for number, feature in enumerate(content["features"], 1)]
-    twice = sorted({each for each in ids if ids.count(each) > 1}) if len(set(ids)) < len(ids) else []
+    twice = [each for each, count in Counter(ids).items() if count > 1]
     if twice:
         raise SampleError(
             f"Expected each place once in {path}, got {twice[0]} twice. Keep one feature of each place."
