@@ -369,6 +369,7 @@ def test_an_encoder_that_knows_the_table_is_named(tmp_path: Path) -> None:
         done = surco("evaluate", table, "--quick", "--out", tmp_path / "r.html")
         assert done.exit_code == 0, done.output
         assert ("itself learned from a table of this name" in (tmp_path / "r.html").read_text()) is warned
+        assert ("Careful" in done.output) is warned
 
 
 def test_blocks_keep_features_whole() -> None:

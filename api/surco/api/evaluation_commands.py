@@ -144,4 +144,10 @@ def _check_form(
 def _said(report: Report, out: Path) -> str:
     from surco.adapters.evaluation import finding, verdict
 
-    return f"{finding(report.found, report.about.name)}\n{verdict(report.found)}\n-> {out}"
+    lines = (
+        finding(report.found, report.about.name),
+        verdict(report.found),
+        *report.about.warnings,
+        f"-> {out}",
+    )
+    return "\n".join(lines)
