@@ -4,11 +4,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from test_cli import refused, surco
 
 from surco.encoder import BandMeanEncoder, EncoderError, SampleSeries, load_encoder
-from surco.encoder.channels import CHANNELS
+from surco.encoder.channels import CHANNELS, INDEX
 from surco.encoder.checkpoint import load_checkpoint, save_checkpoint
 from surco.encoder.finetune import (
     METHODS,
@@ -54,6 +57,23 @@ def crops(n: int = 60, seed: int = 0, places: int = 6) -> SampleSeries:
     label = np.array(["wheat", "maize", "vine"], object)[code]
     names = np.arange(n).astype(str).astype(object)
     return SampleSeries(values, np.ones_like(values, bool), dates, nowhere, nowhere, names, label, group)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """The crops as a table."""
+    series = crops(90, places=15)
+    columns = {
+        "sample_id": list(series.sample_id),
+        "lon": [-71.0] * 90,
+        "lat": [-35.0] * 90,
+        "label": list(series.label),
+        "group": list(series.group),
+        "dates": pa.array(series.dates.astype(object).tolist(), pa.list_(pa.date32())),
+    }
+    columns |= {name: list(series.values[..., INDEX[name]]) for name in ("red", "nir", "swir16", "vv", "vh")}
+    pq.write_table(pa.table(columns), tmp_path / "crops.parquet")
+    return tmp_path / "crops.parquet"
 
 
 def cut(series: SampleSeries, rows: slice | np.ndarray) -> SampleSeries:
@@ -311,3 +331,34 @@ def test_meta_training_without_tasks_is_refused() -> None:
             meta_train_encoder(small_encoder(), empty)
     with pytest.raises(FineTuneError, match="method among maml"):
         meta_train_encoder(small_encoder(), sources(), method="sgd")  # type: ignore[arg-type]
+
+
+def test_the_command_writes_weights_that_embed(samples: Path, tmp_path: Path) -> None:
+    """`surco fine-tune` writes a model that `surco embed` takes, and never over another file."""
+    out, vectors = tmp_path / "mine.safetensors", tmp_path / "vectors.parquet"
+    source = tmp_path / "tiny.safetensors"
+    save_checkpoint(source, small_encoder().model, {"model_id": "tiny-1"})
+    result = surco("fine-tune", samples, "--out", out, "--model", source, "--steps", 2)
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(out)[1]["model_id"] in result.output
+    assert surco("embed", samples, "--out", vectors, "--model", out).exit_code == 0
+    assert "new file" in refused("fine-tune", samples, "--out", out, "--model", source)
+    assert "new file" in refused("fine-tune", samples, "--out", tmp_path / "mine.pt")
+    assert "got BandMeanEncoder" in refused(
+        "fine-tune", samples, "--out", tmp_path / "b.safetensors", "--model", "band-mean"
+    )
+
+
+def test_the_command_writes_nothing_where_nothing_helps(samples: Path, tmp_path: Path) -> None:
+    """Labels drawn by lot leave no file behind, and the command says so."""
+    table = pq.read_table(samples)
+    lot = np.random.default_rng(1).permutation(table["label"].to_numpy(zero_copy_only=False))
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("label"), "label", pa.array(lot)),
+        tmp_path / "lot.parquet",
+    )
+    source, out = tmp_path / "tiny.safetensors", tmp_path / "mine.safetensors"
+    save_checkpoint(source, small_encoder().model, {"model_id": "tiny-1"})
+    result = surco("fine-tune", tmp_path / "lot.parquet", "--out", out, "--model", source)
+    assert "No step helped" in result.output
+    assert not out.exists()

@@ -17,6 +17,7 @@ from surco.api.adapter_commands import adapters
 from surco.api.area_commands import areas
 from surco.api.asking_commands import demo, map_, serve
 from surco.api.boundary_commands import boundaries
+from surco.api.disaggregating_commands import disaggregate
 from surco.api.errors import ApiError
 from surco.api.evaluation_commands import evaluate
 from surco.api.forecasting_commands import forecast
@@ -31,6 +32,7 @@ from surco.api.progress import console, plain
 from surco.api.segment_commands import segment
 from surco.api.sql_commands import sql
 from surco.api.store_commands import store
+from surco.api.tuning_commands import fine_tune_
 from surco.embedstore import EmbedstoreError
 from surco.encoder import EncoderError
 from surco.viewer import ViewerError
@@ -63,12 +65,14 @@ for command in (
     import_embeddings,
     parcels,
     pretrain,
+    fine_tune_,
     simulate,
     forecast,
     meta_train_,
     adapters,
     labels,
     map_,
+    disaggregate,
     evaluate,
     next_label,
     areas,
