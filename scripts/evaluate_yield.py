@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python scripts/evaluate_yield.py synthetic --crop winter_wheat maize cherry
     OMP_NUM_THREADS=1 python scripts/evaluate_yield.py rice fuel --data ../shared/data/yield
+    OMP_NUM_THREADS=1 python scripts/evaluate_yield.py totals --crop winter_wheat maize
 
 Prints Markdown tables: R2, RMSE, MAE, bias, coverage and width at 90 % with intervals by resampled blocks, and the
 adapter's RMSE less each baseline's on the same resamples (below zero is better). Rice is scored within each season:
@@ -17,11 +18,14 @@ import numpy as np
 from yield_tables import YieldTable, encoded, fuel_moisture, synthetic_country, vietnam_rice
 
 from surco.adapters import (
+    REGRESSION_BASELINES,
     RegressionEvaluation,
     RegressionScores,
     YieldAdapter,
     cross_validate_values,
+    disaggregate,
     draw_values,
+    paired_difference,
     score_values,
 )
 from surco.encoder import Encoder, load_encoder
@@ -58,7 +62,7 @@ def show(
     for line in extra:
         print(line)
     for name, scores in evaluation.parts.items() if len(evaluation.parts) < 12 else ():
-        print(row(f"– ours, in {name}", scores))
+        print(row(f"– ours, in {name}", scores), flush=True)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         name = "".join(c if c.isalnum() else "-" for c in title.lower())
@@ -99,22 +103,51 @@ def rice(args: argparse.Namespace, encoder: Encoder) -> None:
 def fuel(args: argparse.Namespace, encoder: Encoder) -> None:
     """The published split of sites: learned on 100 sites, scored on 50 others."""
     table = fuel_moisture(args.data / "us_fuel_moisture")
-    X, raw, sites = encoded(table, encoder), table.raw(), _codes(table.block)
-    test = np.flatnonzero(table.season == "test")
-    for name, features, scaling in (
-        ("vectors", X, "common"),
-        ("vectors and raw bands", np.hstack([X, raw]), "each"),
-    ):
-        found = cross_validate_values(
-            YieldAdapter(least=0, scaling=scaling), features, table.target, table.block, parts=table.season, raw=raw,
-            baselines=name == "vectors",
-        )  # fmt: skip
-        print(
-            f"\nfuel moisture on {name}: published split, trained on the 'train' sites, scored on 'test'\n\n{HEAD}"
-        )
-        print(row("**YieldAdapter**", found.parts["test"]))
-        show(f"fuel moisture, {name}, both directions", found, table, args.picture)
-    print(f"test sites: {len(np.unique(sites[test]))}")
+    X, raw = encoded(table, encoder), table.raw()
+    train, test = (np.flatnonzero(table.season == name) for name in ("train", "test"))
+    sites, y = _codes(table.block), table.target
+    print(
+        f"\n**fuel moisture**: {len(train)} labels of the published training sites, {len(test)} of 50 others\n\n{HEAD}"
+    )
+    both = np.hstack([X, raw])
+    ours = {}
+    for name, features, scaling in (("", X, "common"), (" on vectors and raw bands", both, "each")):
+        fitted = YieldAdapter(least=0, scaling=scaling).fit(features[train], y[train], groups=sites[train])
+        ours[name] = fitted.predict(features[test])
+        interval = fitted.predict_interval(features[test])
+        print(row(f"**YieldAdapter**{name}", score_values(y[test], ours[name], sites[test], interval)))
+    others = {"mean": np.full(len(test), y[train].mean())}
+    for where, features in (("", X), (" on raw bands", raw)):
+        for name, make in REGRESSION_BASELINES.items():
+            others[name + where] = make(len(train)).fit(features[train], y[train]).predict(features[test])
+    for name, predicted in others.items():
+        difference = paired_difference(y[test], ours[""], predicted, sites[test])
+        print(row(name, score_values(y[test], predicted, sites[test]), difference))
+
+
+def totals(args: argparse.Namespace, encoder: Encoder) -> None:
+    """Yields of 15, 30 and 60 comunas of one season brought down to 30 parcels each, beside the comuna's mean."""
+    print(
+        "\n| crop, comunas | comuna's mean, RMSE | brought down, RMSE | difference | totals explained | 90 % held |"
+    )
+    print("|---|---|---|---|---|---|")
+    climates = ["north"] * 15 + ["central"] * 30 + ["south"] * 15
+    for number, crop in enumerate(args.crop):
+        table = synthetic_country(crop, seasons=1, parcels=30, seed=args.seed + number, regions=climates)
+        X, hectares = encoded(table, encoder), np.exp(np.random.default_rng(0).normal(1, 0.7, len(table)))
+        names = np.unique(table.region)
+        for kept in (names[::4], names[::2], names):
+            rows = np.isin(table.region, kept)
+            area, y, size = table.region[rows], table.target[rows], hectares[rows]
+            given = {a: float(np.average(y[area == a], weights=size[area == a])) for a in kept}
+            found = disaggregate(X[rows], size, area, given, least=0)
+            mean, codes = np.array([given[a] for a in area]), _codes(area)
+            held = ((found.low <= y) & (y <= found.high)).mean()
+            cells = [score_values(y, p, codes).rmse for p in (mean, found.value)]
+            cells.append(paired_difference(y, found.value, mean, codes))
+            print(
+                f"| {crop}, {len(kept)} | {' | '.join(words(c) for c in cells)} | {found.explained:.2f} | {held:.2f} |"
+            )
 
 
 def summaries(table: YieldTable) -> np.ndarray:
@@ -136,7 +169,7 @@ def _codes(words_: np.ndarray) -> np.ndarray:
     return np.unique(words_, return_inverse=True)[1]
 
 
-RUNS = {"synthetic": synthetic, "rice": rice, "fuel": fuel}
+RUNS = {"synthetic": synthetic, "rice": rice, "fuel": fuel, "totals": totals}
 
 
 def main() -> None:
@@ -147,6 +180,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", choices=list(RUNS))
     parser.add_argument("--crop", nargs="+", default=["winter_wheat", "maize", "cherry"])
     parser.add_argument("--parcels", type=int, default=40, help="of each region and season")
+    parser.add_argument("--seed", type=int, default=30, help="of the first crop's country, for totals")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/yield"))
     parser.add_argument("--model", default="surco-nano")
     parser.add_argument("--picture", type=Path)
