@@ -4,8 +4,8 @@
     python scripts/evaluate_boundaries.py --valleys scratch/valleys [--choose] [--plot boundaries.png]
 
 Every method gets the same vectors. What a method has to choose is chosen on the two valleys for choosing (`--choose`
-prints what was compared): none is set by what it is scored on, and the Flanders patch chooses nothing. Fields below
-ten pixels (1,000 m²) are left out for all.
+prints what was compared); the network is taken as it is shipped. None is set by what it is scored on, and the Flanders
+patch chooses nothing. Fields below ten pixels (1,000 m²) are left out for all.
 
 - Canny: edges of the first components by Canny's detector, then the watershed of the distance to them, as Watkins & van
   Niekerk 2019 (Computers and Electronics in Agriculture 158, 294-302) do it on bands. Needs scikit-image.
@@ -106,14 +106,13 @@ def candidates() -> dict[str, list[Method]]:
     crops = load_prior().cropness
     canny = [(s, d) for s in (0.5, 1.0, 1.5, 2.0) for d in (0.5, 1.0, 2.0, 3.0)]
     gradient = [(c, s) for c in (0.3, 0.35, 0.4, 0.45, 0.5, 0.6) for s in (0.4, 0.6, 0.8)]
-    heights = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
     return {
         "Canny + watershed": [Canny(s, d) for s, d in canny],
         "Canny + watershed, in crops": [Canny(s, d, within=crops) for s, d in canny],
         "gradient": [Gradient(c, s) for c, s in gradient],
         "gradient, in crops": [Gradient(c, s, crops) for c, s in gradient],
-        "network, without cropness": [Network(h, e, False) for h in heights for e in (0.4, 0.5, 0.6)],
-        "network": [Network(h, e) for h in heights for e in (0.4, 0.5, 0.6)],
+        "network, without cropness": [Network(cropness=False)],
+        "network": [Network()],
     }
 
 
@@ -180,6 +179,12 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
     folder = arguments.valleys
+    if arguments.choose:
+        choose(
+            [Network(h, e) for h in (0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9) for e in (0.4, 0.5, 0.6)],
+            folder,
+            True,
+        )
     chosen = {name: choose(settings, folder, arguments.choose) for name, settings in candidates().items()}
     tests = [*valleys_of("test"), *([FLANDERS] if (folder / f"{FLANDERS}.npz").exists() else [])]
     print("| method | area | fields | found | precision | recall | F1 | mean IoU | over | under |")

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from surco.adapters.boundaries.field_targets import UNKNOWN, field_targets
 
+Labels = npt.NDArray[np.int32]
+
 __all__ = ["FieldSample", "TrainingSettings", "train_fields"]
 
 
@@ -28,7 +30,11 @@ class FieldSample:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How long and how fast: `crop` in pixels, the rest in steps, crops and the usual units of AdamW."""
+    """How long and how fast: `crop` in pixels, the rest in steps, crops and the usual units of AdamW.
+
+    `harder` adds what real land has more of than the synthetic one: bent edges, blur, noise, and fields whose vectors
+    alone say that they are none.
+    """
 
     steps: int = 1000
     batch: int = 8
@@ -36,6 +42,7 @@ class TrainingSettings:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     zoom: tuple[float, float] = (0.7, 1.8)
+    harder: bool = False
 
 
 def train_fields(
@@ -95,9 +102,11 @@ def _draw(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs (C, S, S), targets and weights (3, S, S) of one crop."""
     inputs, fields = _crop(sample, settings, rng)
+    if settings.harder and rng.random() < 0.6:
+        inputs, fields = _bent(inputs, fields, rng)
     parts, extra = inputs[:components], inputs[components:]
-    parts = _vary(_restless(parts, fields, rng), rng)
-    extra = _doubted(extra, rng)
+    parts = _vary(_restless(parts, fields, rng), settings.harder, rng)
+    extra = _doubted(extra, fields, 0.3 if settings.harder else 0.0, rng)
     both = torch.cat([parts * extra[2:], extra])
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     both, fields = torch.rot90(both, turns, (1, 2)), np.rot90(fields, turns)
@@ -127,6 +136,26 @@ def _crop(
     return scaled, nearest.numpy().astype(np.int32)
 
 
+def _bent(inputs: Tensor, fields: Labels, rng: np.random.Generator) -> tuple[Tensor, Labels]:
+    """Edges that are not straight: every pixel moved by a smooth displacement of up to some pixels."""
+    side = fields.shape[0]
+    grain = int(rng.integers(10, 25))
+    coarse = torch.from_numpy(
+        rng.normal(size=(1, 2, side // grain + 3, side // grain + 3)).astype(np.float32)
+    )
+    moved = F.interpolate(coarse, (side, side), mode="bicubic")[0] * float(rng.uniform(0.5, 0.2 * grain))
+    steps = (torch.arange(side) + 0.5) * 2 / side - 1
+    rows, columns = torch.meshgrid(steps, steps, indexing="ij")
+    at = torch.stack([columns, rows], 2) + moved.permute(1, 2, 0) * 2 / side
+    bent = F.grid_sample(inputs[None], at[None], mode="bilinear", padding_mode="border", align_corners=False)[
+        0
+    ]
+    bent[-2:] = bent[-2:].round()
+    numbers = torch.from_numpy(fields.astype(np.float32))[None, None]
+    nearest = F.grid_sample(numbers, at[None], mode="nearest", padding_mode="border", align_corners=False)
+    return bent, nearest[0, 0].numpy().astype(np.int32)
+
+
 def _restless(parts: Tensor, fields: npt.NDArray[np.int32], rng: np.random.Generator) -> Tensor:
     """Fields less even than they are: what a pixel has of its own beside its field's mean, times 0.5 to 4."""
     numbers = torch.from_numpy(np.unique(fields, return_inverse=True)[1].ravel())
@@ -139,28 +168,39 @@ def _restless(parts: Tensor, fields: npt.NDArray[np.int32], rng: np.random.Gener
     return torch.where(inside, mean[:, numbers] + factor * own, flat).view_as(parts)
 
 
-def _doubted(extra: Tensor, rng: np.random.Generator) -> Tensor:
-    """What the vector alone says of fields: left out at times, else weaker and biased, as it is in another country."""
+def _doubted(extra: Tensor, fields: Labels, most: float, rng: np.random.Generator) -> Tensor:
+    """What the vector alone says of fields: left out at times, else weaker, biased, and wrong of up to `most` of them.
+
+    In another country it is all of that.
+    """
     logit, known, seen = extra
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         return torch.stack([torch.zeros_like(logit), torch.zeros_like(known), seen])
-    logit = (logit * float(rng.uniform(0.2, 1.0)) + float(rng.normal(0, 1.0))) * known * seen
-    return torch.stack([logit, known, seen])
+    logit = logit * float(rng.uniform(0.2, 1.0)) + float(rng.normal(0, 1.0))
+    numbers, inverse = np.unique(fields, return_inverse=True)
+    wrong = (rng.random(len(numbers)) < rng.uniform(0, most)) & (numbers > 0)
+    said = rng.normal(0, 2.5, len(numbers)).astype(np.float32)
+    inverse = inverse.reshape(fields.shape)
+    logit = torch.where(torch.from_numpy(wrong[inverse]), torch.from_numpy(said[inverse]), logit)
+    return torch.stack([logit * known * seen, known, seen])
 
 
-def _vary(parts: Tensor, rng: np.random.Generator) -> Tensor:
-    """Turned in the space of the components, with other contrast, patches, noise, and sometimes blurred."""
+def _vary(parts: Tensor, harder: bool, rng: np.random.Generator) -> Tensor:
+    """Turned in the space of the components, blurred, with other contrast, patches and noise."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     count, side = len(parts), parts.shape[-1]
     turn = torch.linalg.qr(torch.randn(count, count, generator=generator))[0]
     parts = torch.einsum("ij,jhw->ihw", turn, parts) * float(np.exp(rng.uniform(-0.7, 0.4)))
-    if rng.random() < 0.3:
-        parts = F.avg_pool2d(parts, 3, 1, 1, count_include_pad=False)
+    for _ in range(int(rng.integers(3 if harder else 2))):
+        share = float(rng.uniform(0, 1))
+        parts = (1 - share) * parts + share * F.avg_pool2d(parts, 3, 1, 1, count_include_pad=False)
     grain = int(rng.integers(4, 17))
     coarse = torch.randn(1, count, side // grain + 2, side // grain + 2, generator=generator)
     patches = F.interpolate(coarse, (side, side), mode="bicubic")[0]
     noise = torch.randn(parts.shape, generator=generator)
-    return parts + float(rng.uniform(0, 0.2)) * patches + float(rng.uniform(0, 0.1)) * noise
+    return (
+        parts + float(rng.uniform(0, 0.2)) * patches + float(rng.uniform(0, 0.18 if harder else 0.1)) * noise
+    )
 
 
 def _loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
