@@ -9,7 +9,7 @@ from which a linear regression follows; so any source can be left out, and no da
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Self
@@ -26,7 +26,7 @@ __all__ = ["Belief", "Prior", "Source", "shipped_prior"]
 
 Doubles = npt.NDArray[np.float64]
 _FORMAT = "surco-next-label-prior"
-_RIDGE = 0.01
+_RIDGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)
 _SEEN = (*OBSERVABLES, *FEATURES)
 
 
@@ -67,7 +67,7 @@ class Belief:
     """What a prior says: linear payoffs by arm, and how payoffs are estimated from what a batch did.
 
     `weights` (A, F); `contexts` (F, F) mean products; `noise` variance of a payoff around its line; `report_weights`
-    (Z,); `reliability` share of the payoffs' variance that the estimate explains, 0..1.
+    (Z,); `reliability` share of the payoffs' variance that estimates explain in a source that was left out, 0..1.
     """
 
     weights: Doubles
@@ -97,23 +97,24 @@ class Prior:
         return Prior({name: source for name, source in self.sources.items() if name not in names})
 
     def belief(self) -> Belief:
-        """The regression over all sources, each weighing the same.
+        """The regression over all sources, each weighing the same; shrunken so that it holds best for one left out.
 
         Raises:
             SettingsError: no source.
         """
         if not self.sources:
             raise SettingsError("expected a prior of at least one source; got none: leave fewer out")
-        contexts, payoffs, squares, reports, report_payoffs = (
-            np.mean([getattr(source, part) for source in self.sources.values()], axis=0)
-            for part in ("contexts", "payoffs", "squares", "reports", "report_payoffs")
+        sources = [*self.sources.values()]
+        weights, _ = _transferred(sources, _payoff_weights, _foreseen)
+        report_weights, reliability = _transferred(sources, _report_weights, _told)
+        noise = np.mean([(1.0 - _foreseen(one, weights)) * one.squares.mean() for one in sources])
+        return Belief(
+            weights,
+            _mean(sources, "contexts"),
+            max(float(noise), 1e-12),
+            report_weights,
+            min(max(reliability, 0.0), 1.0),
         )
-        weights = _solved(contexts, payoffs.T).T
-        explained = (weights * payoffs).sum(axis=1)
-        noise = float(np.maximum(squares - explained, 1e-12).mean())
-        report_weights = _solved(reports, report_payoffs)
-        reliability = float(report_weights @ report_payoffs / max(squares.mean(), 1e-12))
-        return Belief(weights, contexts, noise, report_weights, float(np.clip(reliability, 0.0, 1.0)))
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -146,8 +147,62 @@ def shipped_prior() -> Prior:
     return Prior.of_plain(json.loads(files(__package__).joinpath("prior.json").read_text(encoding="utf-8")))
 
 
-def _solved(products: Doubles, targets: Doubles) -> Doubles:
-    return np.asarray(np.linalg.solve(products + _RIDGE * np.diag(np.diag(products) + 1e-12), targets))
+def _mean(sources: Sequence[Source], part: str) -> Doubles:
+    return np.asarray(np.mean([getattr(source, part) for source in sources], axis=0))
+
+
+def _transferred(
+    sources: Sequence[Source],
+    fit: Callable[[Sequence[Source], float], Doubles],
+    explained: Callable[[Source, Doubles], float],
+) -> tuple[Doubles, float]:
+    """Weights of all sources by the ridge that explains most of a source that is left out, and how much it does."""
+    rest = [[one for one in sources if one is not left] or [left] for left in sources]
+
+    def score(ridge: float) -> float:
+        return float(np.mean([explained(left, fit(r, ridge)) for left, r in zip(sources, rest, strict=True)]))
+
+    best = max(_RIDGES, key=score)
+    return fit(sources, best), score(best)
+
+
+def _payoff_weights(sources: Sequence[Source], ridge: float) -> Doubles:
+    """(A, F) weights of the arms' payoffs."""
+    return _regressed(_mean(sources, "contexts"), _mean(sources, "payoffs"), 0, ridge)
+
+
+def _foreseen(source: Source, weights: Doubles) -> float:
+    """Share of a source's squared payoffs that weights (A, F) explain; below 0 where they mislead."""
+    explained = 2 * (weights * source.payoffs).sum() - ((weights @ source.contexts) * weights).sum()
+    return float(explained / max(source.squares.sum(), 1e-12))
+
+
+def _report_weights(sources: Sequence[Source], ridge: float) -> Doubles:
+    """(Z,) weights by which a payoff is estimated from what a batch did."""
+    products, targets = _mean(sources, "reports"), _mean(sources, "report_payoffs")
+    return np.asarray(_regressed(products, targets[None], len(OBSERVABLES), ridge)[0])
+
+
+def _told(source: Source, weights: Doubles) -> float:
+    """Share of a source's squared payoffs that estimates by weights (Z,) explain; below 0 where they mislead."""
+    explained = 2 * weights @ source.report_payoffs - weights @ source.reports @ weights
+    return float(explained / max(source.squares.mean(), 1e-12))
+
+
+def _regressed(products: Doubles, targets: Doubles, constant: int, ridge: float) -> Doubles:
+    """Weights (A, F) of a ridge regression from mean products (F, F) and mean products with the targets (A, F).
+
+    The feature at `constant`, which is always 1, is not penalised, and the others by their variance: with a high ridge
+    every target is its mean.
+    """
+    mean, level = products[constant], targets[:, constant]
+    free = np.arange(len(products)) != constant
+    spread = (products - np.outer(mean, mean))[np.ix_(free, free)]
+    penalty = ridge * np.diag(spread).clip(0) + 1e-9
+    slopes = np.linalg.solve(spread + np.diag(penalty), (targets - level[:, None] * mean)[:, free].T).T
+    weights = np.empty_like(targets)
+    weights[:, free], weights[:, constant] = slopes, level - slopes @ mean[free]
+    return weights
 
 
 def _names() -> dict[str, Any]:
