@@ -199,6 +199,23 @@ def test_a_stored_adapter_is_scored_on_new_labels_only(valley: Path, tmp_path: P
     assert not (tmp_path / "x.html").exists()
 
 
+def test_an_adapter_is_scored_on_the_unit_it_learned(valley: Path, tmp_path: Path) -> None:
+    """An adapter of cells is scored on cells, where nobody says otherwise, though parcels fit the labels too."""
+    store = Store.open(valley)
+    _, vectors = valley_parcels(LATER)
+    fitted = CropTypeAdapter().fit(vectors, [CROPS[crop_of(i, LATER)] for i in range(PARCELS)])
+    training = {"unit": "cells", "season": LATER.name, "ids": []}
+    files = save_adapter(fitted, name="cellwise", model_id=MODEL, task="crop-type", training=training)
+    with store.transaction() as tx:
+        tx.put_adapter("cellwise", files)
+    path, out = labels(tmp_path / "l.geojson"), tmp_path / "r.html"
+    done = surco("evaluate", valley, "--labels", path, "--adapter", "cellwise", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "60 cells" in out.read_text()
+    with store.transaction() as tx:
+        tx.remove_adapter("cellwise")
+
+
 def test_another_season_of_a_training_place_is_noted(valley: Path, tmp_path: Path) -> None:
     """The same place in another season may be scored, and the report says that it was learned from."""
     rows = labelled_rows(Store.open(valley), labels(tmp_path / "l.geojson"), season=EARLIER.name)

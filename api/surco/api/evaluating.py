@@ -155,7 +155,7 @@ def evaluate_adapters(question: StoreQuestion, names: Sequence[str]) -> Report:
         name: load_adapter(store.adapter_dir(name), model_id=model_id, task=CropTypeAdapter.task)
         for name in names
     }
-    _, rows = question.rows(model_id)
+    _, rows = replace(question, unit=_unit(question.unit, cards[names[0]])).rows(model_id)
     kept, said = unseen(rows, cards)
     first = fitted[names[0]]
     found = evaluate_fitted(
@@ -170,6 +170,14 @@ def evaluate_adapters(question: StoreQuestion, names: Sequence[str]) -> Report:
         f", beside {', '.join(names[1:])}" * (len(names) > 1)
     )
     return Report(found, About(title, f"adapter {names[0]}", (*kept.facts, _made_today())))
+
+
+def _unit(asked: Unit, card: Mapping[str, Any]) -> Unit:
+    """The unit to score on: what was asked for, else that of the adapter's own labels."""
+    learned = card.get("training", {}).get("unit")
+    if asked == "auto" and learned in ("cells", "parcels"):
+        return "cells" if learned == "cells" else "parcels"
+    return asked
 
 
 def _evaluated(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
+_NOTES = 5
+
 
 @click.command()
 @click.argument("source", metavar="STORE|SAMPLES", type=click.Path(path_type=Path))

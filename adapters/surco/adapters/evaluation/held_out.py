@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -105,44 +105,74 @@ def hold_out(
     Raises:
         LabelsError: no part has two classes left to learn from.
     """
-    k = len(data.classes)
-    proba = {entry.name: np.full((len(data), k), np.nan) for entry in entries}
-    sets = {c: np.zeros((len(data), k), bool) for c in coverages}
-    part = np.full(len(data), "", dtype=object)
-    notes: list[str] = []
-    has_sets = bool(coverages)
+    sheet = _Sheet.of(entries, data, coverages)
     total, done = len(split.names) * len(entries), 0
     for name, train, test in split.folds(data.groups):
         missing = _unlearnable(data, train, test)
         if missing:
-            notes.append(f"{name}: not tested, {missing}.")
+            sheet.notes.append(f"{name}: not tested, {missing}.")
             done += len(entries)
             continue
-        part[test] = name
         for entry in entries:
             if progress:
                 progress(done, total, f"{name}: {entry.name}")
-            fitted = entry.fit(data, train)
-            proba[entry.name][test] = probabilities(fitted, data.matrix(entry.features)[test], k)
-            if entry.name == ADAPTER and has_sets:
-                has_sets = _add_sets(sets, fitted, data, test)
+            sheet.write(entry, data, train, test)
             done += 1
-        notes.extend(_unseen(data, name, train, test))
+        sheet.part[test] = name
+        sheet.notes.extend(_unseen(data, name, train, test))
     if progress:
         progress(total, total, "")
-    rows = np.flatnonzero(part != "")
-    if not len(rows):
+    if not (sheet.part != "").any():
         raise LabelsError(
             f"expected parts that can be learned from without each other; got none ({split.words}): "
             "label every class in several places"
         )
-    return HeldOut(
-        rows,
-        part[rows].astype(np.str_),
-        {n: p[rows] for n, p in proba.items()},
-        {c: s[rows] for c, s in sets.items()} if has_sets else {},
-        tuple(notes),
-    )
+    return sheet.held_out()
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """Predictions as they come, a row each of the data: part tested in ("" where none), probabilities and sets."""
+
+    part: npt.NDArray[np.object_]
+    proba: dict[str, Doubles]
+    sets: dict[float, npt.NDArray[np.bool_]]
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, entries: Sequence[Contender], data: Labelled, coverages: Sequence[float]) -> Self:
+        shape = (len(data), len(data.classes))
+        return cls(
+            np.full(len(data), "", dtype=object),
+            {entry.name: np.full(shape, np.nan) for entry in entries},
+            {coverage: np.zeros(shape, bool) for coverage in coverages},
+        )
+
+    def write(self, entry: Contender, data: Labelled, train: Codes, test: Codes) -> None:
+        """Fit a contender on the training rows and write down what it says of the test rows."""
+        fitted: Any = entry.fit(data, train)
+        self.proba[entry.name][test] = probabilities(
+            fitted, data.matrix(entry.features)[test], len(data.classes)
+        )
+        if entry.name != ADAPTER:
+            return
+        if not hasattr(fitted, "predict_set"):
+            self.sets.clear()
+        for coverage, held in self.sets.items():
+            held[np.ix_(test, np.asarray(fitted.classes_, np.intp))] = fitted.predict_set(
+                data.vectors[test], coverage
+            )
+
+    def held_out(self) -> HeldOut:
+        """The rows that were tested."""
+        rows = np.flatnonzero(self.part != "")
+        return HeldOut(
+            rows,
+            self.part[rows].astype(np.str_),
+            {name: proba[rows] for name, proba in self.proba.items()},
+            {coverage: held[rows] for coverage, held in self.sets.items()},
+            tuple(self.notes),
+        )
 
 
 def _unlearnable(data: Labelled, train: Codes, test: Codes) -> str:
@@ -159,13 +189,3 @@ def _unseen(data: Labelled, name: str, train: Codes, test: Codes) -> list[str]:
     n = int(np.isin(data.codes[test], lost).sum())
     listed = ", ".join(data.classes[c] for c in lost[:3]) + (" and others" if len(lost) > 3 else "")
     return [f"{name}: {listed} occur nowhere else, so {n} of its {len(test)} labels cannot be right."]
-
-
-def _add_sets(sets: dict[float, npt.NDArray[np.bool_]], fitted: Any, data: Labelled, test: Codes) -> bool:
-    """Write the adapter's conformal sets of the test rows; False where it makes none."""
-    if not hasattr(fitted, "predict_set"):
-        return False
-    columns = np.asarray(fitted.classes_, np.intp)
-    for coverage, held in sets.items():
-        held[np.ix_(test, columns)] = fitted.predict_set(data.vectors[test], coverage)
-    return True

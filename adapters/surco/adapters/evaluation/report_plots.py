@@ -78,46 +78,68 @@ def lines(
     low, high, y_ticks = _scale(*(y_range or (min(ys), max(ys))))
     xs = [x_of(x) for line in held for x, _ in line.points] + [x_of(x) for x in x_ticks]
     across = _mapping(min(xs), max(xs), _LEFT, _WIDTH - _RIGHT)
-    up = _mapping(low, high, _HEIGHT - _BOTTOM, _TOP)
-
-    def path(points: Sequence[tuple[float, float]]) -> str:
-        return " ".join(f"{across(x_of(x)):.1f},{up(y):.1f}" for x, y in points)
-
-    marks = [
-        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{up(t):.1f}" y2="{up(t):.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 6}" y="{up(t) + 4:.1f}" text-anchor="end">{t:g}</text>'
-        for t in y_ticks
-    ]
-    marks += [
-        f'<text class="tick" x="{across(x_of(t)):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{t:g}</text>'
-        for t in x_ticks
-    ]
+    frame = _Frame(lambda x: across(x_of(x)), _mapping(low, high, _HEIGHT - _BOTTOM, _TOP))
+    marks = frame.axes(x_ticks, y_ticks, x_label)
     if diagonal:
         ends = (max(low, min(xs)), min(high, max(xs)))
-        marks.append(f'<polyline class="diagonal" points="{path([(e, e) for e in ends])}"/>')
+        marks += f'<polyline class="diagonal" points="{frame.path([(e, e) for e in ends])}"/>'
     for line in sorted(held, key=lambda each: ("rest", "best", "ours").index(each.style)):
+        marks += frame.line(line)
+    return f'<p class="axis">{escape(y_label)}</p>{_svg(marks, _HEIGHT, title)}{_key(held)}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where an x and a y are drawn."""
+
+    across: Callable[[float], float]
+    up: Callable[[float], float]
+
+    def path(self, points: Sequence[tuple[float, float]]) -> str:
+        """Points as SVG takes them."""
+        return " ".join(f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in points)
+
+    def axes(self, x_ticks: Sequence[float], y_ticks: Sequence[float], x_label: str) -> str:
+        """Grid lines of y, ticks of both, and what x is."""
+        right, floor = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM + 16
+        rows = "".join(
+            f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{self.up(t):.1f}" y2="{self.up(t):.1f}"/>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{self.up(t) + 4:.1f}" text-anchor="end">{t:g}</text>'
+            for t in y_ticks
+        )
+        columns = "".join(
+            f'<text class="tick" x="{self.across(t):.1f}" y="{floor}" text-anchor="middle">{t:g}</text>'
+            for t in x_ticks
+        )
+        middle = f'x="{(_LEFT + right) / 2}" y="{_HEIGHT - 6}" text-anchor="middle"'
+        return f'{rows}{columns}<text class="tick" {middle}>{escape(x_label)}</text>'
+
+    def line(self, line: Line) -> str:
+        """A line with its band; the ones that matter with their points."""
+        band = ""
         if line.band:
             outline = [(x, top) for x, _, top in line.band] + [
-                (x, under) for x, under, _ in reversed(line.band)
+                (x, foot) for x, foot, _ in reversed(line.band)
             ]
-            marks.append(f'<polygon class="band {line.style}" points="{path(outline)}"/>')
+            band = f'<polygon class="band {line.style}" points="{self.path(outline)}"/>'
         name = f"<title>{escape(line.name)}</title>"
-        marks.append(f'<polyline class="line {line.style}" points="{path(line.points)}">{name}</polyline>')
-        if line.style != "rest":
-            marks += [
-                f'<circle class="dot {line.style}" cx="{across(x_of(x)):.1f}" cy="{up(y):.1f}" r="3.5"/>'
-                for x, y in line.points
-            ]
-    marks.append(
-        f'<text class="tick" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
-    )
-    legend = "".join(
+        drawn = (
+            f'{band}<polyline class="line {line.style}" points="{self.path(line.points)}">{name}</polyline>'
+        )
+        if line.style == "rest":
+            return drawn
+        return drawn + "".join(
+            f'<circle class="dot {line.style}" cx="{self.across(x):.1f}" cy="{self.up(y):.1f}" r="3.5"/>'
+            for x, y in line.points
+        )
+
+
+def _key(held: Sequence[Line]) -> str:
+    named = "".join(
         f'<li class="{line.style}">{escape(line.name)}</li>' for line in held if line.style != "rest"
     )
     rest = sum(line.style == "rest" for line in held)
-    legend += f'<li class="rest">{rest} other baselines</li>' if rest else ""
-    return f'<p class="axis">{escape(y_label)}</p>{_svg("".join(marks), _HEIGHT, title)}<ul class="key">{legend}</ul>'
+    return f'<ul class="key">{named}{f"<li>{rest} other baselines</li>" if rest else ""}</ul>'
 
 
 def _mapping(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
