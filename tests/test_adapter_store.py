@@ -93,7 +93,7 @@ def test_another_model_is_refused_by_both_names():
         ({"classes": [0, 1, 2, 3]}, "damaged"),
         ({"class_kind": ["text"]}, "damaged"),
         ({"labels_per_class": [1, 2, 3, -4]}, "damaged"),
-        ({"temperatures": [1.0, float("nan")]}, "damaged"),
+        ({"temperature": float("nan")}, "damaged"),
         ({"parameters": {"__class__": "os"}}, "damaged"),
         ({"dimension": 63}, r"weights \(63, 4\)"),
         ({"weights_sha256": "0" * 64}, "SHA-256"),

@@ -13,7 +13,7 @@ from surco.adapters import CropTypeAdapter, LocalScatter, SettingsError, Vectors
 from surco.adapters.discriminant import Gaussians
 from surco.adapters.logistic import logistic
 from surco.adapters.scores import score
-from surco.adapters.temperatures import FoldScores, crossfitted, expected_temperatures
+from surco.adapters.temperatures import FoldScores, crossfitted, expected_temperature
 
 
 @pytest.mark.parametrize("check", CLASSIFIER_CHECKS, ids=lambda c: c.__name__)
@@ -130,11 +130,11 @@ def test_crossfit_corrects_over_confidence():
     assert lowered < 1 < raised
 
 
-def test_discriminant_is_believed_more_with_more_labels():
-    """The discriminant's weight grows with the labels of a class, up to the twenty the table was fitted on."""
-    weights = [expected_temperatures(np.full(6, k), with_pool=True).discriminant for k in (1, 5, 20, 100)]
-    assert weights[0] < weights[1] < weights[2]
-    assert weights[3] == pytest.approx(weights[2])
+def test_scores_are_believed_more_with_more_labels():
+    """The temperature grows with the labels of a class, up to the twenty that tables are fitted on."""
+    found = [expected_temperature(np.full(6, k), with_pool=True) for k in (1, 5, 20, 100)]
+    assert found[0] < found[1] < found[2]
+    assert found[3] == pytest.approx(found[2])
 
 
 def test_discriminant_equals_the_textbook_with_a_weak_prior():

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from surco.adapters.blas_threads import single_threaded
 from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
 from surco.adapters.conformal import class_sets, threshold
-from surco.adapters.contract import Learned, require_sound, tensor
+from surco.adapters.contract import Learned, damaged_card, tensor
 from surco.adapters.crop_type_fit import fit_heads
 from surco.adapters.errors import LabelsError, SettingsError, UnfittedError, VectorsError
 from surco.adapters.learned_prior import LearnedPrior, find_prior
@@ -21,7 +21,6 @@ from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.pooled_heads import LEAST_HELD_OUT, HeadSettings
 from surco.adapters.stored_classes import read_classes, written_classes
 from surco.adapters.support import Support
-from surco.adapters.temperatures import Temperatures
 
 __all__ = ["CropTypeAdapter"]
 
@@ -30,7 +29,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     """Classifies vectors after a handful of labels, with probabilities that can be believed.
 
     A Gaussian discriminant whose covariance prior comes from unlabelled vectors and from other tasks, pooled
-    log-linearly with a regularised logistic regression; temperatures by labels a class. Both are linear, so a fitted
+    log-linearly with a regularised logistic regression; a temperature by labels a class. Both are linear, so a fitted
     adapter is one matrix (D, K) and one bias (K,).
 
     Args:
@@ -44,7 +43,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         prior: what other tasks with the same model's vectors taught: the model id of a prior shipped with Surco
             (`shipped_priors()`), or a folder that `surco meta-train` wrote; "" knows nothing.
 
-    Learned: `classes_` (K,) sorted, `n_features_in_`, `head_` (`LinearHead`), `temperatures_`, `labels_per_class_`,
+    Learned: `classes_` (K,) sorted, `n_features_in_`, `head_` (`LinearHead`), `temperature_`, `labels_per_class_`,
     `true_probabilities_` (501,) for `predict_set`, `support_` for `support`.
     """
 
@@ -95,7 +94,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         settings, common = self.settings(), self.scaling == "common"
         with single_threaded():
             fitted = fit_heads(vectors, codes, blocks, scatter, prior, settings, common=common)
-        self.head_, self.temperatures_ = fitted.head, fitted.temperatures
+        self.head_, self.temperature_ = fitted.head, fitted.temperature
         self.true_probabilities_, self.support_ = fitted.true_probabilities, fitted.support
         self.labels_per_class_ = np.bincount(codes, minlength=len(self.classes_))
         return self
@@ -165,7 +164,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return predicted
 
     def learned(self) -> Learned:
-        """The head, the classes and the temperatures, as files can hold them; raises UnfittedError before `fit`."""
+        """The head, the classes and the temperature, as files can hold them; raises UnfittedError before `fit`."""
         self._require_fitted()
         return Learned(
             {
@@ -178,7 +177,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             },
             {
                 **written_classes(self.classes_, self.labels_per_class_),
-                "temperatures": [self.temperatures_.logistic, self.temperatures_.discriminant],
+                "temperature": self.temperature_,
             },
         )
 
@@ -192,13 +191,10 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         adapter.head_ = LinearHead(
             tensor(learned, "weights", (dimension, classes)), tensor(learned, "bias", (classes,))
         )
-        temperatures = learned.facts.get("temperatures")
-        require_sound(
-            isinstance(temperatures, list)
-            and len(temperatures) == 2
-            and all(isinstance(t, int | float) and np.isfinite(t) for t in temperatures)
-        )
-        adapter.temperatures_ = Temperatures(*map(float, temperatures or ()))
+        temperature = learned.facts.get("temperature")
+        if not (isinstance(temperature, float) and np.isfinite(temperature)):
+            raise damaged_card()
+        adapter.temperature_ = temperature
         adapter.true_probabilities_ = tensor(learned, "true_probabilities", (501,))
         distances = learned.tensors.get("distances", np.zeros(0))
         adapter.support_ = Support(

@@ -17,9 +17,8 @@ from surco.adapters.support import Support
 from surco.adapters.temperatures import (
     CROSSFIT_LABELS,
     FoldScores,
-    Temperatures,
     crossfitted,
-    expected_temperatures,
+    expected_temperature,
 )
 
 __all__ = ["FittedHeads", "fit_heads", "standard_of"]
@@ -34,10 +33,10 @@ _EXPECTED_ROWS = 2000  # rows of the table that show what the adapter expects of
 
 @dataclass(frozen=True, slots=True)
 class FittedHeads:
-    """What a fit leaves: the folded head, its temperatures, quantiles of the true class's probability, and support."""
+    """What a fit leaves: the folded head, its temperature, quantiles of the true class's probability, and support."""
 
     head: LinearHead
-    temperatures: Temperatures
+    temperature: float
     true_probabilities: npt.NDArray[np.float32]
     support: Support
 
@@ -100,14 +99,15 @@ def fit_heads(
     local = None if scatter is None else scatter.covariance / np.outer(standard.spread, standard.spread)
     shape = prior.shape(standard.spread, local)
     heads = PooledHeads.fit(labelled.taught, codes, int(codes.max()) + 1, shape, settings)
-    expected = expected_temperatures(heads.counts, with_pool=scatter is not None, table=prior.temperatures)
+    expected = expected_temperature(heads.counts, with_pool=scatter is not None, table=prior.temperatures)
     folds = held_out(labelled, expected, shape, settings)
     factor = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else 1.0
-    head = _folded(heads, expected.times(factor), settings.frequency_weight, standard)
+    temperature = expected * factor
+    head = _folded(heads, temperature, settings.frequency_weight, standard)
     known = np.concatenate([f.true_probabilities(factor) for f in folds] or [np.zeros(0)])
     return FittedHeads(
         head,
-        expected.times(factor),
+        temperature,
         true_probabilities(known, head.probabilities(rows)),
         _support(heads, folds, standard),
     )
@@ -133,10 +133,10 @@ def _labelled(
 
 
 def _folded(
-    heads: PooledHeads, temperatures: Temperatures, frequency_weight: float, standard: _Standard
+    heads: PooledHeads, temperature: float, frequency_weight: float, standard: _Standard
 ) -> LinearHead:
-    """One head on plain vectors: the standardisation, both heads, their temperatures and the class prior."""
-    weights, bias = heads.pooled(temperatures)
+    """One head on plain vectors: the standardisation, both heads, their temperature and the class prior."""
+    weights, bias = heads.pooled(temperature)
     weights = weights / standard.spread[:, None]
     bias = bias + heads.log_prior(frequency_weight) - standard.centre @ weights
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32))

@@ -35,7 +35,7 @@ class LearnedPrior:
             no shape, so that the identity takes its place.
         identity_share: share of the identity in the covariance prior.
         learned_share: of the rest, the share of `covariance` where a pool's local scatter is there too.
-        temperatures: what to believe of the two heads, by labels a class and classes.
+        temperatures: how far the heads are believed, by labels a class and classes.
         model_id: whose vectors; "" for any.
         record: for the reader: the tables, tasks and settings it was learned from.
     """
@@ -75,7 +75,7 @@ class LearnedPrior:
             "model_id": self.model_id,
             "identity_share": self.identity_share,
             "learned_share": self.learned_share,
-            "temperatures": {name: list(map(list, rows)) for name, rows in self.temperatures.items()},
+            "temperatures": {name: list(row) for name, row in self.temperatures.items()},
             "record": dict(self.record),
         }
         tensors = safetensors.numpy.save({"covariance": self.covariance.astype(np.float32)})
@@ -123,8 +123,8 @@ def _temperatures(value: object) -> TemperatureTable:
     if not isinstance(value, dict) or set(value) != set(ANY_VECTORS):
         raise damaged_card()
     rows = np.array(list(value.values()), np.float64)
-    require_sound(rows.shape == (2, 2, 3) and bool(np.isfinite(rows).all()))
-    return {name: (tuple(v[0]), tuple(v[1])) for name, v in value.items()}
+    require_sound(rows.shape == (2, 3) and bool(np.isfinite(rows).all()))
+    return {name: tuple(row) for name, row in value.items()}
 
 
 def shipped_priors() -> list[str]:

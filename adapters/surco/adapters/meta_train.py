@@ -1,8 +1,8 @@
 """Meta-training: what many tasks with a model's vectors teach the next one.
 
 Learned from the tasks, in this order: the shape of the within-class covariance, how it is mixed with a pool's local
-scatter and the identity, and the temperatures of both heads by labels a class and number of classes. Mixture and
-temperatures are chosen by the log-likelihood of held-out places, with a covariance from tables of other origins.
+scatter and the identity, and the temperature of the heads by labels a class and number of classes. Mixture and
+temperature are chosen by the log-likelihood of held-out places, with a covariance from tables of other origins.
 
 A table whose labels taught the encoder has vectors that are tidier than those of a new country, and would make the
 prior too sure. Where encoders exist that were trained without some tables (`Rotation`), those tables' tasks are used.
@@ -28,7 +28,7 @@ from surco.adapters.learned_prior import LearnedPrior
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.meta_tasks import LabelledTable, Task, draw_tasks
 from surco.adapters.pooled_heads import HeadSettings, PooledHeads
-from surco.adapters.temperatures import ANY_VECTORS
+from surco.adapters.temperatures import ANY_VECTORS, temperature_terms
 
 __all__ = ["SHOTS", "Rotation", "learned_covariance", "meta_train"]
 
@@ -63,18 +63,17 @@ class _Prepared:
     rows: npt.NDArray[np.float32]
     local: Doubles
     spread: Doubles
-    tasks: tuple[tuple[int, Task], ...]
+    tasks: tuple[Task, ...]
     covariance: Doubles | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What both heads say of a task's test rows (M, K), the truth (M,), and how much the task counts."""
+    """What the heads say of a task's test rows (M, K), the truth (M,), the temperature's terms, the task's weight."""
 
-    logistic: Doubles
-    discriminant: Doubles
+    logits: Doubles
     truth: npt.NDArray[np.intp]
-    shots: int
+    terms: Doubles
     weight: float
 
 
@@ -140,7 +139,7 @@ def _learned(
     temperatures: dict[str, Any] = {}
     for name in ANY_VECTORS:
         found, _ = _fitted(list(_answers(prepared, prior, with_pool=name == "pool")), name)
-        temperatures[name] = tuple(tuple(round(float(v), 3) for v in row) for row in found.reshape(2, 3))
+        temperatures[name] = tuple(round(float(v), 3) for v in found)
         progress(f"temperatures: {name}", next(done), steps)
     return replace(prior, temperatures=temperatures, record=_record(prepared, tables, tasks, seed))
 
@@ -177,7 +176,7 @@ def _prepared(table: LabelledTable, tables: Sequence[LabelledTable], count: int,
     scatter = LocalScatter.of(table.vectors)
     centre, spread = standard_of(table.vectors, scatter, common=True)
     rng = np.random.default_rng(seed)
-    tasks = tuple((s, t) for s in SHOTS for t in draw_tasks(table, s, count, rng, _NO_CLASS))
+    tasks = tuple(t for s in SHOTS for t in draw_tasks(table, s, count, rng, _NO_CLASS))
     standard = (table.vectors - centre) / spread
     rows = ((scatter.rows - centre) / spread).astype(np.float32)
     local = scatter.covariance / np.outer(spread, spread)
@@ -192,12 +191,12 @@ def _answers(prepared: Sequence[_Prepared], prior: LearnedPrior, *, with_pool: b
     for each in prepared:
         elsewhere = replace(prior, covariance=each.covariance)
         shape = elsewhere.shape(each.spread, each.local if with_pool else None)
-        for shots, task in each.tasks:
-            yield _answer(each, shots, task, shape, settings, with_pool=with_pool)
+        for task in each.tasks:
+            yield _answer(each, task, shape, settings, with_pool=with_pool)
 
 
 def _answer(
-    each: _Prepared, shots: int, task: Task, shape: Doubles, settings: HeadSettings, *, with_pool: bool
+    each: _Prepared, task: Task, shape: Doubles, settings: HeadSettings, *, with_pool: bool
 ) -> _Answer:
     taught = each.standard[task.train]
     if with_pool:
@@ -205,14 +204,14 @@ def _answer(
     heads = PooledHeads.fit(taught, task.train_codes, len(task.classes), shape, settings)
     kept = np.random.default_rng(0).permutation(len(task.test))[:_MOST_TEST]
     asked = each.standard[task.test[kept]]
-    (w1, b1), (w2, b2) = heads.logistic, heads.discriminant
+    weights, bias = heads.pooled(1.0)
     weight = each.table.weight / len(each.tasks)
-    return _Answer(asked @ w1 + b1, asked @ w2 + b2, task.test_codes[kept], shots, weight)
+    return _Answer(asked @ weights + bias, task.test_codes[kept], temperature_terms(heads.counts), weight)
 
 
 def _fitted(answers: Sequence[_Answer], name: str) -> tuple[Doubles, float]:
-    """The six constants of a temperature table's rows that make the answers likeliest, and how unlikely they stay."""
-    start = np.array(ANY_VECTORS[name]).ravel()
+    """The three constants of a temperature table that make the answers likeliest, and how unlikely they stay."""
+    start = np.array(ANY_VECTORS[name])
     shares = np.array([a.weight for a in answers])
     shares /= shares.sum()
 
@@ -230,10 +229,9 @@ def _fitted(answers: Sequence[_Answer], name: str) -> tuple[Doubles, float]:
 
 
 def _surprise(constants: Doubles, answer: _Answer) -> tuple[float, Doubles]:
-    """Mean negative log-likelihood of a task under six constants, and its gradient (6,)."""
-    by = np.array([1.0, np.log(answer.shots / 5), np.log(answer.logistic.shape[1] / 6)])
-    t1, t2 = np.exp(constants.reshape(2, 3) @ by)
-    logits = t1 * answer.logistic + t2 * answer.discriminant
+    """Mean negative log-likelihood of a task under three constants, and its gradient (3,)."""
+    temperature = np.exp(constants @ answer.terms)
+    logits = temperature * answer.logits
     logits -= logits.max(axis=1, keepdims=True)
     chances = np.exp(logits)
     total = chances.sum(axis=1)
@@ -241,8 +239,8 @@ def _surprise(constants: Doubles, answer: _Answer) -> tuple[float, Doubles]:
     value = float((np.log(total) - logits[true]).mean())
     chances /= total[:, None]
     chances[true] -= 1
-    slopes = [t * np.vdot(chances, z) for t, z in ((t1, answer.logistic), (t2, answer.discriminant))]
-    return value, np.outer(slopes, by).ravel() / len(logits)
+    slope = temperature * np.vdot(chances, answer.logits) / len(logits)
+    return value, slope * answer.terms
 
 
 def _record(

@@ -14,7 +14,7 @@ from surco.adapters.discriminant import Gaussians
 from surco.adapters.errors import SettingsError
 from surco.adapters.logistic import logistic
 from surco.adapters.support import Support
-from surco.adapters.temperatures import FoldScores, Temperatures
+from surco.adapters.temperatures import FoldScores
 
 __all__ = ["LEAST_HELD_OUT", "HeadSettings", "Labelled", "PooledHeads", "held_out"]
 
@@ -117,11 +117,10 @@ class PooledHeads:
             gaussians.covariance,
         )
 
-    def pooled(self, temperatures: Temperatures) -> tuple[Doubles, Doubles]:
+    def pooled(self, temperature: float) -> tuple[Doubles, Doubles]:
         """Weights (D, K) and bias (K,) of the log-linear pool, class-balanced."""
         (w1, b1), (w2, b2) = self.logistic, self.discriminant
-        t1, t2 = temperatures.logistic, temperatures.discriminant
-        return t1 * w1 + t2 * w2, t1 * b1 + t2 * b2
+        return temperature * (w1 + w2), temperature * (b1 + b2)
 
     def log_prior(self, weight: float) -> Doubles:
         """Tempered class frequencies (K,): weight 0 takes all classes as equally frequent, 1 the labels' shares."""
@@ -129,9 +128,7 @@ class PooledHeads:
         return weight * shares
 
 
-def held_out(
-    labelled: Labelled, expected: Temperatures, prior: Doubles, settings: HeadSettings
-) -> list[FoldScores]:
+def held_out(labelled: Labelled, expected: float, prior: Doubles, settings: HeadSettings) -> list[FoldScores]:
     """What heads that did not see a group say of it, for five parts of the groups; nothing where labels are too few."""
     n_groups = len(np.unique(labelled.groups))
     if len(labelled.codes) < LEAST_HELD_OUT or n_groups < 3:
@@ -146,7 +143,7 @@ def _fold(
     labelled: Labelled,
     train: Codes,
     test: Codes,
-    expected: Temperatures,
+    expected: float,
     prior: Doubles,
     settings: HeadSettings,
 ) -> FoldScores | None:
