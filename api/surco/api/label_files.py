@@ -66,7 +66,7 @@ def _rows(checked: CheckedLabels) -> list[dict[str, Any]]:
             "likely": one.likely,
             "given_probability": round(one.given_probability, 4),
             "likely_probability": round(one.likely_probability, 4),
-            "agreement": round(one.agreement, 4),
+            "margin": round(one.margin, 4),
             "looks_wrong": one.flagged,
             "feature": place[str(one.feature)],
         }
@@ -129,7 +129,7 @@ _COLUMNS: Mapping[str, str] = {
     "given_probability": "probable",
     "likely": "Rather",
     "likely_probability": "probable",
-    "agreement": "Neighbours that agree",
+    "margin": "Margin of all",
 }
 _WRITERS: dict[str, Callable[[CheckedLabels, list[dict[str, Any]]], str]] = {
     ".geojson": _geojson,
