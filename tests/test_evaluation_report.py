@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from adapter_contract import labelled_vectors
+from browser import CHROMIUM, FLAGS, need_chromium
+from playwright.sync_api import sync_playwright
 
 from surco.adapters import CropTypeAdapter
 from surco.adapters.evaluation import (
@@ -165,3 +168,29 @@ def test_blocks_say_that_regions_are_unknown() -> None:
     assert "region or season without any labels" in page
     assert "Region by region" not in page
     assert "places or classes are too few" in page  # two draws make no curve
+
+
+@pytest.mark.browser
+def test_the_page_fits_a_phone(found: Evaluation, tmp_path: Path) -> None:
+    """In Chromium, light and dark, the page asks for nothing, complains of nothing, and fits a phone's width."""
+    need_chromium()
+    path = tmp_path / "report.html"
+    path.write_text(report_page(found, About("Maule", facts=[("labels", "x" * 200)])), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        grounds = []
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+            noise: list[str] = []
+            page.on("console", lambda message, noise=noise: noise.append(message.text))
+            page.on("request", lambda request, noise=noise: noise.append(request.url))
+            page.goto(path.as_uri())
+            assert noise == [path.as_uri()]
+            assert page.evaluate("document.documentElement.scrollWidth") == 360
+            lead = page.locator("p.lead").bounding_box()
+            assert lead is not None
+            assert lead["y"] + lead["height"] < 740
+            grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+            page.close()
+        browser.close()
+    assert len(set(grounds)) == 2
