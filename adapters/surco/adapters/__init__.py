@@ -24,7 +24,10 @@ from surco.adapters.errors import (
 )
 from surco.adapters.evaluate import CrossValidation, cross_validate, holdout_report
 from surco.adapters.evaluation import BASELINES
+from surco.adapters.label_findings import Finding
+from surco.adapters.label_quality import LabelReport, inspect_labels
 from surco.adapters.learned_prior import LearnedPrior, find_prior, shipped_priors
+from surco.adapters.legends import LEGENDS, Legend, fit_mixed, load_legend, most_specific, roll_up
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.meta_tasks import LabelledTable, clustered_table, draw_tasks
 from surco.adapters.meta_train import Rotation, meta_train
@@ -35,6 +38,7 @@ from surco.adapters.regression_evaluate import (
 )
 from surco.adapters.regression_scores import RegressionScores, paired_difference, score_values
 from surco.adapters.scores import Estimate, Scores
+from surco.adapters.suspects import Suspect, Suspects, rank_suspects
 from surco.adapters.yield_adapter import YieldAdapter
 from surco.adapters.yield_plot import draw_values
 
@@ -43,6 +47,7 @@ __all__ = [
     "ALLOCATIONS",
     "BASELINES",
     "LEAST_UNITS",
+    "LEGENDS",
     "REGRESSION_BASELINES",
     "Adapter",
     "AdapterError",
@@ -62,10 +67,13 @@ __all__ = [
     "CrossValidation",
     "Disaggregated",
     "Estimate",
+    "Finding",
+    "LabelReport",
     "LabelledTable",
     "LabelsError",
     "Learned",
     "LearnedPrior",
+    "Legend",
     "LegendError",
     "LocalScatter",
     "MappedArea",
@@ -78,6 +86,8 @@ __all__ = [
     "Scores",
     "SettingsError",
     "StratifiedAreas",
+    "Suspect",
+    "Suspects",
     "UnfittedError",
     "VectorsError",
     "YieldAdapter",
@@ -93,13 +103,19 @@ __all__ = [
     "draw_values",
     "estimate_areas",
     "find_prior",
+    "fit_mixed",
     "holdout_report",
+    "inspect_labels",
     "load_adapter",
+    "load_legend",
     "mapped_area",
     "meta_train",
+    "most_specific",
     "paired_difference",
     "plan_sample",
+    "rank_suspects",
     "read_card",
+    "roll_up",
     "sample_size",
     "save_adapter",
     "score_values",
