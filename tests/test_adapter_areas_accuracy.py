@@ -90,6 +90,15 @@ def test_classes_without_a_place_have_no_accuracy() -> None:
     assert c.label == "c" and c.producers.value == 0 and a.producers.value == 0.5
 
 
+def test_no_error_is_no_proof_of_perfection() -> None:
+    """An accuracy of one, where no sampled place was wrong, has no interval rather than one without width."""
+    found = np.array(["a", "a", "a", "b", "a"])
+    sample = ReferenceSample(np.arange(5), found, np.full(5, 0.1), np.array(["x", "x", "y", "y", "y"]))
+    a, b = area_accuracy(sample, ["a", "a", "b", "b", "a"], 1.0, ["a", "b"]).classes
+    assert (a.users.value, a.users.low, a.users.high) == (1.0, None, None)
+    assert b.users.low is not None
+
+
 @pytest.mark.parametrize(
     ("mapped", "hectares", "confidence", "message"),
     [

@@ -20,16 +20,20 @@ from surco.adapters.errors import AreasError
 __all__ = ["AreaAccuracy", "AreaRatio", "ClassAccuracy", "area_accuracy"]
 
 Doubles = npt.NDArray[np.float64]
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class AreaRatio:
-    """An estimated share in 0..1, its standard error, and its interval."""
+    """An estimated share in 0..1, its standard error, and its interval.
+
+    `low` and `high` are None where the sample shows no variance: no error among a few places is no proof of perfection.
+    """
 
     value: float
     standard_error: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +140,13 @@ class _Ratios:
         strata = len(np.unique(self.sample.stratum))
         quantile = stats.t.ppf(0.5 + self.confidence / 2, max(len(self.sample) - strata, 1))
         found = zip(value.tolist(), error.tolist(), (quantile * error).tolist(), seen.tolist(), strict=True)
-        return [
-            AreaRatio(v, e, max(v - margin, 0.0), min(v + margin, 1.0)) if there else None
-            for v, e, margin, there in found
-        ]
+        return [_ratio(v, e, margin) if there else None for v, e, margin, there in found]
+
+
+def _ratio(value: float, error: float, margin: float) -> AreaRatio:
+    if error <= _NOTHING:
+        return AreaRatio(value, 0.0, None, None)
+    return AreaRatio(value, error, max(value - margin, 0.0), min(value + margin, 1.0))
 
 
 def _scale(

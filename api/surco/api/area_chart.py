@@ -53,7 +53,7 @@ def _panel(axes: Axes, rows: list[AreaRow], title: str) -> None:
     axes.barh(place, bars, color=[colours[row.label] for row in rows], alpha=0.45, label="mapped (counted)")
     _estimates(axes, rows)
     axes.set_yticks(place, [_plain(row.label) for row in rows], fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
     axes.set_title(_plain(title), fontsize=10)
     axes.set_xlabel("hectares", fontsize=8)

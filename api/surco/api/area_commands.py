@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -167,11 +167,10 @@ def _text(answer: AreaAnswer, out: Path | None) -> str:
         lines += [domain, *(_line(row) for row in sorted(rows, key=_hectares) if _tells(row))]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], f"… {len(lines) - _SHOWN} more lines; --out FILE.csv has all."]
-    accuracy: Any = answer.accuracy and answer.accuracy.overall
-    if accuracy:
-        lines.append(
-            f"Overall accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}] by area."
-        )
+    overall = answer.accuracy and answer.accuracy.overall
+    if overall:
+        interval = "" if overall.low is None else f" [{overall.low:.3f}, {overall.high:.3f}]"
+        lines.append(f"Overall accuracy {overall.value:.3f}{interval}, by area.")
     return "\n".join([*lines, *answer.notes, *([f"-> {out}"] if out else [])])
 
 

@@ -20,10 +20,10 @@ __all__ = ["AREA_ENDINGS", "check_area_file", "write_areas"]
 AREA_ENDINGS = (".csv", ".json", ".html", ".png")
 _ACCURACIES = ("class", "user's accuracy", "producer's accuracy")
 _STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1c2321}"
-    "table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.25rem .6rem;border-bottom:1px solid #d9dedb;text-align:right}"
-    "th:first-child,td:first-child,.words{text-align:left}img{max-width:100%}.note{background:#fff6df;padding:.6rem}"
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem;color:#1c2321}"
+    "table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}div{overflow-x:auto}"
+    "th,td{padding:.25rem .6rem;border-bottom:1px solid #d9dedb;text-align:right;white-space:nowrap}"
+    "th:first-child,td:first-child,td.words{text-align:left}img{max-width:100%}.note{background:#fff6df;padding:.6rem}"
 )
 
 
@@ -120,7 +120,11 @@ def _accuracy(table: AreaAccuracy) -> str:
 
 
 def _ratio(ratio: AreaRatio | None) -> str:
-    return "" if ratio is None else f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+    if ratio is None:
+        return ""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.3f}"
+    return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
 def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
@@ -128,4 +132,9 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div><table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _cell(text: str) -> str:
+    words = "" if not text or text[0].isdigit() else ' class="words"'
+    return f"<td{words}>{html.escape(text)}</td>"

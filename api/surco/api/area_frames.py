@@ -126,9 +126,11 @@ def training_note(sample: FilledSample, frame: Frame) -> list[str]:
     training = frame.card.get("training")
     facts = training if isinstance(training, dict) else {}
     if facts.get("unit") != frame.places.unit or facts.get("season") != frame.places.season:
-        return (
-            [] if not facts.get("ids") else ["The adapter was fitted on other places than those of this map."]
+        other = f"{facts.get('unit')} of {facts.get('season')}"
+        note = (
+            f"The adapter was fitted on {other[:60]}: whether the sample meets its labels was not looked at."
         )
+        return [note] if facts.get("ids") else []
     listed = set(_training_ids(facts.get("ids"), frame.places.unit))
     trained = {name for name in frame.places.id.tolist() if name in listed}
     met = np.array([each in trained for each in _ids(sample, frame.places.unit)])
