@@ -65,9 +65,9 @@ class SegmentationAdapter(CropTypeAdapter):
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",
         prior: str = "",
-        context: float = 10.0,
-        sharpness: float = 2.0,
-        rounds: int = 30,
+        context: float = 1.0,
+        sharpness: float = 0.3,
+        rounds: int = 10,
     ) -> None:
         super().__init__(C, prior_strength, mean_strength, borrowed, frequency_weight, scaling)
         self.prior = prior
@@ -88,7 +88,7 @@ class SegmentationAdapter(CropTypeAdapter):
     def predict_area(self, area: PixelVectors, scale: float | None = None) -> PixelClasses:
         """The classes of an area's pixels, neighbours heard.
 
-        A pixel hears others up to `rounds` pixels away: windows that overlap by `around.reach`, asked with one scale,
+        A pixel hears others up to `around.reach` pixels away: windows that overlap by that much, asked with one scale,
         give what the whole gives.
 
         Args:

@@ -1,9 +1,8 @@
 """What pixels take from their neighbours: log-probabilities spread over an area, but not across edges of its vectors.
 
 A Gaussian field: f minimises |f - l|² + s Σ w_ij |f_i - f_j|² over the eight neighbours of each pixel, where l are the
-log-probabilities of pixels alone and w_ij = exp(-|v_i - v_j|² / (2 h e)). The v are the vectors, smoothed a little, so
-that a pixel's own noise is no edge, and e is the usual step between neighbours in the area. The mean of
-log-probabilities is what a parcel's majority is made of too: within even edges a field votes as one.
+log-probabilities of pixels alone and w_ij = exp(-|v_i - v_j|² / (2 h e)), e the usual step between neighbours in the
+area. The mean of log-probabilities is what a parcel's majority is made of too: within even edges a field votes as one.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from surco.adapters.boundaries.pixel_vectors import PixelVectors
 from surco.adapters.errors import SettingsError
@@ -22,8 +20,6 @@ __all__ = ["Context", "edge_scale", "smoothed"]
 Floats = npt.NDArray[np.float32]
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Rows down and columns right to half of the neighbours; the other half have these pixels as theirs."""
-_SIGMA, _RADIUS = 1.0, 2
-"""Of the smoothing of vectors, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +35,9 @@ class Context:
         SettingsError: a strength below 0, a sharpness that is not positive, rounds below 0.
     """
 
-    strength: float = 10.0
-    sharpness: float = 2.0
-    rounds: int = 30
+    strength: float = 1.0
+    sharpness: float = 0.3
+    rounds: int = 10
 
     def __post_init__(self) -> None:
         if not (
@@ -58,7 +54,7 @@ class Context:
     @property
     def reach(self) -> int:
         """Pixels away from which something can count: the overlap that windows of an area need."""
-        return int(self.rounds) + _RADIUS if self.strength else 0
+        return int(self.rounds) if self.strength else 0
 
 
 def edge_scale(area: PixelVectors) -> float:
@@ -66,10 +62,9 @@ def edge_scale(area: PixelVectors) -> float:
 
     1 where no two are seen.
     """
-    vectors = _calmed(area)
     pairs = (((slice(None), slice(1, None)), (slice(None), slice(-1))), ((slice(1, None),), (slice(-1),)))
     steps = [
-        ((vectors[one] - vectors[other]) ** 2).sum(axis=2)[area.valid[one] & area.valid[other]]
+        ((area.vectors[one] - area.vectors[other]) ** 2).sum(axis=2)[area.valid[one] & area.valid[other]]
         for one, other in pairs
     ]
     both = np.concatenate(steps)
@@ -85,8 +80,7 @@ def smoothed(log_probabilities: Floats, area: PixelVectors, context: Context, sc
         context: how much is taken.
         scale: e above, of `edge_scale`; one for all windows of an area.
     """
-    vectors = _calmed(area)
-    weights = [_weights(vectors, area.valid, step, context.sharpness * scale) for step in _NEIGHBOURS]
+    weights = [_weights(area, step, context.sharpness * scale) for step in _NEIGHBOURS]
     heard = 1 + context.strength * _gathered(weights, np.ones((*area.shape, 1), np.float32))
     field = log_probabilities
     for _ in range(int(context.rounds) if context.strength else 0):
@@ -94,22 +88,12 @@ def smoothed(log_probabilities: Floats, area: PixelVectors, context: Context, sc
     return field
 
 
-def _calmed(area: PixelVectors) -> Floats:
-    """Vectors (H, W, D) smoothed by a small Gaussian over the pixels that were seen (normalised convolution)."""
-    seen = area.valid.astype(np.float32)
-    share = ndimage.gaussian_filter(seen, _SIGMA, radius=_RADIUS, mode="constant")
-    plain = np.where(area.valid[..., None], area.vectors, np.float32(0))
-    total = ndimage.gaussian_filter(plain, _SIGMA, radius=_RADIUS, mode="constant", axes=(0, 1))
-    calmed: Floats = (total / np.maximum(share, 1e-6)[..., None]).astype(np.float32)
-    return calmed
-
-
-def _weights(vectors: Floats, valid: npt.NDArray[np.bool_], step: tuple[int, int], scale: float) -> Floats:
+def _weights(area: PixelVectors, step: tuple[int, int], scale: float) -> Floats:
     """The w of each pixel with its neighbour; those across a corner count by their distance."""
     here, there = _overlap(step)
-    difference = ((vectors[here] - vectors[there]) ** 2).sum(axis=2)
+    difference = ((area.vectors[here] - area.vectors[there]) ** 2).sum(axis=2)
     near = np.exp(-difference / np.float32(2 * scale)) / np.float32(np.hypot(*step))
-    weight: Floats = np.where(valid[here] & valid[there], near, 0).astype(np.float32)
+    weight: Floats = np.where(area.valid[here] & area.valid[there], near, 0).astype(np.float32)
     return weight
 
 
