@@ -64,7 +64,7 @@ def test_it_is_the_same_every_time() -> None:
 
 def test_settings_out_of_range_are_refused() -> None:
     """A contrast of nothing is no contrast."""
-    with pytest.raises(SettingsError, match=r"positive contrast, sigma and min_pixels; got 0, 0.5, 10"):
+    with pytest.raises(SettingsError, match=r"positive contrast, sigma and min_pixels; got 0, 0.4, 10"):
         gradient_objects(patchwork()[0], contrast=0)
 
 

@@ -16,7 +16,7 @@ __all__ = ["gradient_objects", "vector_gradient"]
 Floats = npt.NDArray[np.float32]
 
 
-def vector_gradient(area: PixelVectors, *, sigma: float = 0.7) -> Floats:
+def vector_gradient(area: PixelVectors, *, sigma: float = 0.4) -> Floats:
     """How fast the vectors change, (H, W) float32: the length of the gradient over all dimensions, per pixel of way.
 
     Vectors are smoothed by a Gaussian of `sigma` pixels, with pixels that were not seen left out (normalised
@@ -40,7 +40,7 @@ def _length(difference: Floats, known: npt.NDArray[np.bool_]) -> Floats:
 
 
 def gradient_objects(
-    area: PixelVectors, *, contrast: float = 0.45, sigma: float = 0.5, min_pixels: int = 10
+    area: PixelVectors, *, contrast: float = 0.5, sigma: float = 0.4, min_pixels: int = 10
 ) -> FieldObjects:
     """Fields from the vectors' gradient by a hierarchical watershed: no training, and no idea of what a field is.
 
