@@ -81,7 +81,7 @@ def synthetic(args: argparse.Namespace, encoder: Encoder) -> None:
             for how, shared in (("region-years", year), (f"{what}s", parts)):
                 found = cross_validate_values(
                     YieldAdapter(least=0), X, table.target, year, parts=parts, calibrate_on=shared, known=other,
-                    raw=raw, baselines=how == "region-years",
+                    raw=raw, baselines=args.baselines if how == "region-years" else False,
                 )  # fmt: skip
                 best = row("what could be known", score_values(table.target, table.expected, _codes(year)))
                 show(f"{crop}, leave-{what}-out, calibrated on {how}", found, table, args.picture, [best])
@@ -180,6 +180,9 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", choices=list(RUNS))
     parser.add_argument("--crop", nargs="+", default=["winter_wheat", "maize", "cherry"])
     parser.add_argument("--parcels", type=int, default=40, help="of each region and season")
+    parser.add_argument(
+        "--baselines", nargs="+", default=list(REGRESSION_BASELINES), help="of the synthetic country"
+    )
     parser.add_argument("--seed", type=int, default=30, help="of the first crop's country, for totals")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/yield"))
     parser.add_argument("--model", default="surco-nano")

@@ -89,6 +89,13 @@ def test_cross_validation_shows_the_baselines():
     assert json.loads(json.dumps(report.as_dict()))["scores"]["n_groups"] == 15
 
 
+def test_baselines_can_be_named():
+    """Of the plain regressions only those asked for are fitted; the mean always stands beside."""
+    X, y, groups = measured_vectors(60)
+    report = cross_validate_values(YieldAdapter(), X, y, groups, baselines=["ridge"])
+    assert set(report.baselines) == {"mean", "ridge"}
+
+
 def test_groups_are_held_out():
     """Vectors that betray their group but not their value predict no better than the mean."""
     rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +85,7 @@ def cross_validate_values(
     known: Any = None,
     raw: Any = None,
     folds: int = 5,
-    baselines: bool = True,
+    baselines: Collection[str] | bool = True,
     coverage: float = 0.9,
 ) -> RegressionEvaluation:
     """Score a regression adapter on groups, regions or seasons held out in turn.
@@ -102,7 +102,7 @@ def cross_validate_values(
             baseline.
         raw: (N, B) raw bands of the same places, for the baselines; NaN becomes the training labels' median.
         folds: how many parts the groups are split into, at most, where `parts` is None.
-        baselines: score the mean and the regressions of `REGRESSION_BASELINES` too.
+        baselines: score the mean and the regressions of `REGRESSION_BASELINES` too, all or those named.
         coverage: of the intervals, 0..1.
 
     Raises:
@@ -122,7 +122,8 @@ def cross_validate_values(
     others = {}
     if baselines:
         tables = {"": vectors} if raw is None else {"": vectors, " on raw bands": _filled(raw, len(vectors))}
-        others = _baseline_predictions(tables, target, splits, known)
+        plain = [n for n in REGRESSION_BASELINES if baselines is True or n in baselines]
+        others = _baseline_predictions(tables, plain, target, splits, known)
     return RegressionEvaluation(
         _words(len(target), blocks, names, parts is not None),
         ours,
@@ -176,18 +177,24 @@ def _held_out(
 
 
 def _baseline_predictions(
-    tables: Mapping[str, npt.NDArray[Any]], target: Doubles, splits: list[tuple[Codes, Codes]], known: Any
+    tables: Mapping[str, npt.NDArray[Any]],
+    plain: Sequence[str],
+    target: Doubles,
+    splits: list[tuple[Codes, Codes]],
+    known: Any,
 ) -> dict[str, Doubles]:
     """Held-out predictions (N,) of each baseline, by name."""
     found = {"mean": _by_mean(target, splits, np.zeros(len(target), np.intp))}
     if known is not None:
         found["mean of what is known"] = _by_mean(target, splits, checked_groups(known, len(target)))
     for where, table in tables.items():
-        for name, make in REGRESSION_BASELINES.items():
+        for name in plain:
             predicted = np.empty(len(target))
             for train, test in splits:
                 fill = _median(table[train])
-                model = make(len(train)).fit(_without_nan(table[train], fill), target[train])
+                model = REGRESSION_BASELINES[name](len(train)).fit(
+                    _without_nan(table[train], fill), target[train]
+                )
                 predicted[test] = model.predict(_without_nan(table[test], fill))
             found[name + where] = predicted
     return found
