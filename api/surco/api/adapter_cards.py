@@ -30,7 +30,7 @@ def card_lines(store: Store, name: str) -> Iterator[str]:
     yield f"  made       {plain_text(card.get('created', 'unknown'))}"
     yield from _classes(card)
     yield from _training(card["training"])
-    settings = ", ".join(f"{plain_text(k)} {plain_text(v)}" for k, v in card["parameters"].items())
+    settings = ", ".join(f"{plain_text(k)} {plain_text(v)}" for k, v in card["parameters"].items() if v != "")
     yield f"  settings   {settings}"
     yield from _model(store, str(card["model_id"]))
 

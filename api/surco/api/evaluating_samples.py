@@ -73,15 +73,7 @@ def labelled_samples(
     vectors = _stored(_encoded(encoder, series, progress))
     seen = np.isfinite(vectors).all(axis=1)
     label = series.label.astype(str)
-    kept = seen & ~np.isin(label, _UNLABELLED)
-    names, counts = np.unique(label[kept], return_counts=True)
-    rare = names[counts < least]
-    kept &= ~np.isin(label, rare)
-    if len(np.unique(label[kept])) < 2:
-        raise SettingsError(
-            f"Expected labels of two classes with {least} or more each in {path.name}, got "
-            f"{int(kept.sum())} labels that can be used. Label more series, or lower --least-labels."
-        )
+    kept, rare = _kept(label, seen, least, path)
     groups, blocks = _groups(series)
     values, regions = _split_values(path, series, split)
     features: dict[str, npt.NDArray[np.floating]] = {"raw bands": raw_features(series)[kept]}
@@ -105,6 +97,22 @@ def labelled_samples(
         ("vectors of", encoder.model_id),
     )
     return LabelledSamples(data, None if values is None else values[kept], facts, encoder)
+
+
+def _kept(
+    label: npt.NDArray[np.str_], seen: npt.NDArray[np.bool_], least: int, path: Path
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.str_]]:
+    """Which rows can be used, and the classes that are too rare to be."""
+    kept = seen & ~np.isin(label, _UNLABELLED)
+    names, counts = np.unique(label[kept], return_counts=True)
+    rare = names[counts < least]
+    kept &= ~np.isin(label, rare)
+    if len(np.unique(label[kept])) < 2:
+        raise SettingsError(
+            f"Expected labels of two classes with {least} or more each in {path.name}, got "
+            f"{int(kept.sum())} labels that can be used. Label more series, or lower --least-labels."
+        )
+    return kept, rare
 
 
 def raw_features(series: SampleSeries) -> npt.NDArray[np.float64]:
