@@ -18,8 +18,8 @@ from surco.adapters.boundaries.fields_net import FieldsNet
 from surco.adapters.boundaries.network_input import Cropness, fit_cropness, network_input
 from surco.adapters.boundaries.object_scores import ObjectScores
 from surco.adapters.boundaries.pixel_vectors import PixelVectors
-from surco.adapters.boundaries.prior import load_prior, network_from, network_tensors
-from surco.adapters.contract import Learned, require_sound, tensor
+from surco.adapters.boundaries.prior import Prior, load_prior
+from surco.adapters.contract import Learned, require_sound
 from surco.adapters.errors import SettingsError, UnfittedError, VectorsError
 
 __all__ = ["BoundaryAdapter"]
@@ -134,31 +134,15 @@ class BoundaryAdapter(BaseEstimator):  # type: ignore[misc]  # scikit-learn publ
             raise UnfittedError(
                 "expected a fitted adapter; got one that is not fitted: call fit before saving"
             )
-        tensors: dict[str, npt.NDArray[Any]] = dict(network_tensors(self.network_))
-        facts = {
-            "components": self.network_.components,
-            "widths": list(self.network_.widths),
-            "height": self.height_,
-            "cropness_model_id": None,
-        }
-        if self.cropness_ is not None:
-            facts["cropness_model_id"] = self.cropness_.model_id
-            tensors["cropness.weights"] = self.cropness_.weights
-            tensors["cropness.bias"] = np.array([self.cropness_.bias], np.float32)
-        return Learned(tensors, facts)
+        return Prior(self.network_, self.cropness_, self.height_, {}).learned()
 
     @classmethod
     def restored(cls, parameters: Mapping[str, Any], learned: Learned, dimension: int) -> Self:
         """The adapter that `learned()` was asked of; raises CardError for anything unsound."""
         adapter = cls(**parameters)
-        facts = learned.facts
-        components, widths, height = facts.get("components"), facts.get("widths"), facts.get("height")
-        require_sound(type(components) is int and isinstance(widths, list))
-        require_sound(all(type(w) is int for w in widths or ()) and isinstance(height, float | int))
-        require_sound(dimension >= 1 and 0 <= float(height or 0) <= 1 and adapter._settings_are_sound())
-        adapter.network_ = network_from(learned.tensors, int(components or 0), widths or [])
-        adapter.cropness_ = _restored_cropness(learned, facts.get("cropness_model_id"))
-        adapter.height_ = float(height or 0)
+        require_sound(dimension >= 1 and adapter._settings_are_sound())
+        prior = Prior.restored(learned)
+        adapter.network_, adapter.cropness_, adapter.height_ = prior.network, prior.cropness, prior.height
         adapter.n_features_in_ = dimension
         return adapter
 
@@ -238,16 +222,6 @@ def _cropness_for(areas: list[PixelVectors], fields: list[Labels], known: Cropne
     is_field = np.concatenate([f[s] > 0 for f, s in zip(fields, said, strict=True)])
     fewest = min(int(is_field.sum()), int((~is_field).sum()))
     return fit_cropness(vectors, is_field, model_id) if fewest >= _PIXELS_FOR_CROPNESS else None
-
-
-def _restored_cropness(learned: Learned, model_id: object) -> Cropness | None:
-    if model_id is None:
-        return None
-    require_sound(isinstance(model_id, str) and "cropness.weights" in learned.tensors)
-    shape = learned.tensors["cropness.weights"].shape
-    require_sound(len(shape) == 1)
-    bias = tensor(learned, "cropness.bias", (1,))
-    return Cropness(str(model_id), tensor(learned, "cropness.weights", shape), float(bias[0]))
 
 
 def _require_one_model(areas: list[PixelVectors]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,15 @@ from safetensors import SafetensorError
 
 from surco.adapters.boundaries.fields_net import FieldsNet
 from surco.adapters.boundaries.network_input import Cropness
+from surco.adapters.contract import Learned, damaged_card, require_sound, tensor
 from surco.adapters.errors import CardError
 
-__all__ = ["PRIOR", "Prior", "load_prior", "network_from", "network_tensors", "save_prior"]
+__all__ = ["PRIOR", "Prior", "load_prior", "save_prior"]
 
 PRIOR = Path(__file__).parent / "weights" / "surco-fields.safetensors"
 _FORMAT = "surco-fields"
 _MOST_BYTES = 8 << 20
 _NETWORK = "network."
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,50 +36,62 @@ class Prior:
     height: float
     facts: Mapping[str, Any]
 
+    def learned(self) -> Learned:
+        """Tensors and facts, as adapters write them."""
+        tensors: dict[str, npt.NDArray[Any]] = {_NETWORK + k: v for k, v in self.network.tensors.items()}
+        facts: dict[str, Any] = {
+            "components": self.network.components,
+            "widths": list(self.network.widths),
+            "height": self.height,
+            "cropness_model_id": None,
+        }
+        if self.cropness is not None:
+            facts["cropness_model_id"] = self.cropness.model_id
+            tensors["cropness.weights"] = self.cropness.weights
+            tensors["cropness.bias"] = np.array([self.cropness.bias], np.float32)
+        return Learned(tensors, facts)
 
-def network_tensors(network: FieldsNet) -> dict[str, Floats]:
-    """Weights of a network by the names that they have in files."""
-    return {_NETWORK + name: values for name, values in network.tensors.items()}
+    @classmethod
+    def restored(cls, learned: Learned) -> Prior:
+        """What `learned()` was asked of; raises CardError for anything unsound: files come from anyone."""
+        height = learned.facts.get("height")
+        require_sound(type(height) in (int, float))
+        require_sound(0 <= float(height or 0) <= 1)
+        return cls(_network(learned), _cropness(learned), float(height or 0), {})
 
 
-def network_from(
-    tensors: Mapping[str, npt.NDArray[Any]], components: int, widths: Sequence[int]
-) -> FieldsNet:
-    """The network of `network_tensors`.
+def _network(learned: Learned) -> FieldsNet:
+    components, widths = learned.facts.get("components"), learned.facts.get("widths")
+    if type(components) is not int or not isinstance(widths, list):
+        raise damaged_card()
+    require_sound(1 <= components <= 64 and 2 <= len(widths) <= 6)
+    require_sound(all(type(w) is int and 1 <= w <= 512 for w in widths))
+    shapes = FieldsNet.shapes(components, tuple(widths))
+    tensors = {name: tensor(learned, _NETWORK + name, shape) for name, shape in shapes.items()}
+    return FieldsNet(components, tuple(widths), tensors)
 
-    Raises:
-        CardError: sizes that are none, tensors missing, of another shape, or not finite.
-    """
-    sound = 1 <= components <= 64 and 2 <= len(widths) <= 6 and all(1 <= w <= 512 for w in widths)
-    shapes = FieldsNet.shapes(components, tuple(widths)) if sound else {"widths": ()}
-    kept = {}
-    for name, shape in shapes.items():
-        found = tensors.get(_NETWORK + name)
-        if found is None or found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
-            raise CardError(
-                f"expected finite weights {name} {shape} of the network for fields; got others: copy the adapter again"
-            )
-        kept[name] = found.astype(np.float32)
-    return FieldsNet(components, tuple(widths), kept)
+
+def _cropness(learned: Learned) -> Cropness | None:
+    model_id, weights = learned.facts.get("cropness_model_id"), learned.tensors.get("cropness.weights")
+    if model_id is None:
+        return None
+    require_sound(isinstance(model_id, str) and weights is not None and weights.ndim == 1)
+    shape = (0 if weights is None else len(weights),)
+    bias = float(tensor(learned, "cropness.bias", (1,))[0])
+    return Cropness(str(model_id), tensor(learned, "cropness.weights", shape), bias)
 
 
 def save_prior(prior: Prior, path: Path) -> None:
     """Write a prior, float16, and its card with the same name and `.json`."""
-    tensors = {k: v.astype(np.float16) for k, v in network_tensors(prior.network).items()}
-    card: dict[str, Any] = {
+    learned = prior.learned()
+    data = safetensors.numpy.save({k: v.astype(np.float16) for k, v in learned.tensors.items()})
+    card = {
         "format": _FORMAT,
         "format_version": 1,
-        "components": prior.network.components,
-        "widths": list(prior.network.widths),
-        "height": prior.height,
-        "cropness_model_id": None if prior.cropness is None else prior.cropness.model_id,
+        **learned.facts,
+        "weights_sha256": hashlib.sha256(data).hexdigest(),
         "training": dict(prior.facts),
     }
-    if prior.cropness is not None:
-        tensors["cropness.weights"] = prior.cropness.weights.astype(np.float16)
-        tensors["cropness.bias"] = np.array([prior.cropness.bias], np.float16)
-    data = safetensors.numpy.save(tensors)
-    card["weights_sha256"] = hashlib.sha256(data).hexdigest()
     path.write_bytes(data)
     path.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
@@ -92,23 +104,18 @@ def load_prior(path: Path = PRIOR) -> Prior:
     """
     try:
         card = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        if path.stat().st_size > _MOST_BYTES:
-            raise CardError(f"expected weights of at most {_MOST_BYTES} bytes; got {path}: this is no prior")
-        data = path.read_bytes()
-        if card["format"] != _FORMAT or hashlib.sha256(data).hexdigest() != card["weights_sha256"]:
-            raise CardError(f"expected the weights that the card names; got others in {path}: install again")
+        data = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
         tensors = safetensors.numpy.load(data)
-        network = network_from(tensors, int(card["components"]), [int(w) for w in card["widths"]])
-        cropness = _cropness(tensors, card["cropness_model_id"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SafetensorError) as error:
         raise CardError(
-            f"expected the network for fields in {path} with its card; got {error!r}: install the package again"
+            f"expected the network for fields in {path} with its card; got {error}: install the package again"
         ) from error
-    return Prior(network, cropness, float(card["height"]), card["training"])
-
-
-def _cropness(tensors: Mapping[str, npt.NDArray[Any]], model_id: str | None) -> Cropness | None:
-    if model_id is None:
-        return None
-    weights = tensors["cropness.weights"].astype(np.float32)
-    return Cropness(model_id, weights, float(tensors["cropness.bias"][0]))
+    if not isinstance(card, dict) or card.get("format") != _FORMAT or card.get("format_version") != 1:
+        raise CardError(
+            f"expected a card of the format {_FORMAT!r} 1 beside {path}; got another: install again"
+        )
+    if hashlib.sha256(data).hexdigest() != card.get("weights_sha256"):
+        raise CardError(f"expected the weights that the card names; got others in {path}: install again")
+    wide = {k: v.astype(np.float32) for k, v in tensors.items()}
+    facts = card.get("training")
+    return replace(Prior.restored(Learned(wide, card)), facts=facts if isinstance(facts, dict) else {})
