@@ -61,7 +61,7 @@ def test_card_says_what_it_is():
     scores = cross_validate(CropTypeAdapter(), X, y, groups).as_dict()
     _, files, _ = _saved(training={"sources": ["field visits 2024"], "evaluation": scores})
     card = json.loads(files["card.json"])
-    assert (card["format_version"], card["task"], card["model_id"]) == (1, "crop-type", "surco-nano-1")
+    assert (card["format_version"], card["task"], card["model_id"]) == (2, "crop-type", "surco-nano-1")
     assert card["labels_per_class"] == [15, 15, 15, 15]
     assert card["training"]["evaluation"]["baselines"]["random forest"]["n"] == 60
     assert card["created"].endswith("+00:00")
@@ -85,7 +85,7 @@ def test_another_model_is_refused_by_both_names():
     ("change", "message"),
     [
         ({"format": "other"}, "no adapter"),
-        ({"format_version": 2}, "version 1; got 2"),
+        ({"format_version": 1}, "version 2; got 1"),
         ({"task": "os.system"}, "one of the tasks .*crop-type.*; got 'os.system'"),
         ({"model_id": 3}, "damaged"),
         ({"classes": ["crop 000"]}, "damaged"),

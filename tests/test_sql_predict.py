@@ -79,6 +79,31 @@ def test_predictions_are_the_adapters(session: duckdb.DuckDBPyConnection) -> Non
         assert row["maize"] == pytest.approx(chances[i, 1], abs=1e-5)
 
 
+def test_sets_and_support_are_the_adapters(session: duckdb.DuckDBPyConnection) -> None:
+    """Sets of classes and support of each row are what the adapter says; a coverage that cannot be is refused."""
+    found = run_sql_on(
+        session,
+        "SELECT h3, predict_set('crops', 0.8, embedding, embedding_scale) AS likely, "
+        "support_of('crops', embedding, embedding_scale) AS usual FROM cells",
+    )
+    adapter = fitted(5, CROPS)
+    rows = dequantize(*quantize(VECTORS))
+    sets, usual, chances = adapter.predict_set(rows, 0.8), adapter.support(rows), adapter.predict_proba(rows)
+    place = {cell: i for i, cell in enumerate(CELLS)}
+    same = 0
+    for row in found.to_pylist():
+        i = place[row["h3"]]
+        if i % 7 == 0:
+            assert (row["likely"], row["usual"]) == (None, None)
+            continue
+        order = [c for c in np.argsort(-chances[i]) if sets[i, c]]
+        same += row["likely"] == [CROPS[c] for c in order]
+        assert row["usual"] == pytest.approx(usual[i], abs=0.02)
+    assert same > 0.99 * (N - N // 7 - 1)  # float32 rounding at a threshold may go either way
+    with pytest.raises(QueryError, match=r"coverage from 0\.5 to 0\.99; got 7"):
+        run_sql_on(session, "SELECT predict_set('crops', 7, embedding, embedding_scale) FROM cells")
+
+
 def test_a_national_statistic_is_one_query(session: duckdb.DuckDBPyConnection) -> None:
     """The query of the handbook: crops counted by region, with cells that nothing is known of counted apart."""
     found = run_sql_on(

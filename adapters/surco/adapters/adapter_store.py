@@ -34,7 +34,7 @@ __all__ = [
 
 WEIGHTS_FILE = "adapter.safetensors"
 CARD_FILE = "card.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ADAPTERS: Mapping[str, str] = {
     "boundary": "surco.adapters.boundaries.boundary_adapter:BoundaryAdapter",
     "crop-type": "surco.adapters.crop_type_adapter:CropTypeAdapter",
