@@ -71,7 +71,7 @@ def labelled_samples(
         series = read_samples(path)
     encoder = load_encoder(model)
     vectors = _stored(_encoded(encoder, series, progress))
-    seen = np.isfinite(vectors).all(axis=1)
+    seen = np.asarray(np.isfinite(vectors).all(axis=1), bool)
     label = series.label.astype(str)
     kept, rare = _kept(label, seen, least, path)
     groups, blocks = _groups(series)
