@@ -115,9 +115,10 @@ def pixels(folder: Path) -> None:
     for valley in (v for v in VALLEYS if v.use == "test"):
         area, _ = load_valley(folder, valley.name)
         number, code = crops_of(folder, valley)
+        fields = BoundaryAdapter.pretrained().predict(area).labels
         for seed in SEEDS:
             for each in LABELLED:
-                rows[each].append(_scores(area, number, code, each, seed))
+                rows[each].append(_scores(area, number, code, fields, each, seed))
         print(
             valley.name,
             len(np.unique(code[code >= 0])),
@@ -127,20 +128,22 @@ def pixels(folder: Path) -> None:
         )
     names = (
         "pixels alone", "pixels", "border alone", "border", "log loss alone", "log loss",
-        "parcels by mean vector", "by votes alone", "by votes",
+        "parcels by mean vector", "by votes alone", "by votes", "pixels by found field", "border by found field",
     )  # fmt: skip
     for each, found in rows.items():
         table = np.array(found)
         print(f"{each} a class, {len(table)} draws:")
         for name, column in zip(names, table.T, strict=True):
             print(f"  {name:24} {column.mean():.3f}")
-        gain = table[:, 1] - table[:, 0]
-        print(
-            f"  pixels, gain by context  {gain.mean():+.3f}, {(gain > 0).sum()} of {len(gain)} draws above zero"
-        )
+        for what, column in (("context", 1), ("found fields", 9)):
+            gain = table[:, column] - table[:, 0]
+            above = f"{(gain > 0).sum()} of {len(gain)} draws above zero"
+            print(f"  pixels, gain by {what:12} {gain.mean():+.3f}, {above}")
 
 
-def _scores(area: PixelVectors, number: Labels, code: Labels, each: int, seed: int) -> list[float]:
+def _scores(
+    area: PixelVectors, number: Labels, code: Labels, fields: Labels, each: int, seed: int
+) -> list[float]:
     known, rows = _labelled(number, code, area.valid, each, np.random.default_rng(seed))
     X, y = area.vectors.reshape(-1, area.dimension)[rows], code.ravel()[rows]
     pool = LocalScatter.of(area.vectors[area.valid][::7])
@@ -159,7 +162,10 @@ def _scores(area: PixelVectors, number: Labels, code: Labels, each: int, seed: i
     means = np.stack([area.vectors[(number == i) & area.valid].mean(axis=0) for i in ids])
     voted = [_voted(part.probabilities, number)[ids - 1] for part in parts]
     out.append(_macro(truth, heard.predict(means / np.linalg.norm(means, axis=1, keepdims=True))))
-    return out + [_macro(truth, heard.classes_[votes]) for votes in voted]
+    out += [_macro(truth, heard.classes_[votes]) for votes in voted]
+    field = _voted(parts[1].probabilities, fields)[fields - 1]
+    by_field = heard.classes_[np.where(fields > 0, field, parts[1].codes)]
+    return [*out, _macro(code[asked], by_field[asked]), _macro(code[border], by_field[border])]
 
 
 def _labelled(

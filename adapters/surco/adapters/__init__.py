@@ -31,6 +31,7 @@ from surco.adapters.legends import LEGENDS, Legend, fit_mixed, load_legend, most
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.meta_tasks import LabelledTable, clustered_table, draw_tasks
 from surco.adapters.meta_train import Rotation, meta_train
+from surco.adapters.pixel_votes import ParcelClasses, Votes
 from surco.adapters.regression_evaluate import (
     REGRESSION_BASELINES,
     RegressionEvaluation,
@@ -38,6 +39,7 @@ from surco.adapters.regression_evaluate import (
 )
 from surco.adapters.regression_scores import RegressionScores, paired_difference, score_values
 from surco.adapters.scores import Estimate, Scores
+from surco.adapters.segmentation_adapter import PixelClasses, SegmentationAdapter
 from surco.adapters.suspects import Suspect, Suspects, rank_suspects
 from surco.adapters.yield_adapter import YieldAdapter
 from surco.adapters.yield_plot import draw_values
@@ -77,6 +79,8 @@ __all__ = [
     "LegendError",
     "LocalScatter",
     "MappedArea",
+    "ParcelClasses",
+    "PixelClasses",
     "PlannedStratum",
     "ReferenceSample",
     "RegressionEvaluation",
@@ -84,12 +88,14 @@ __all__ = [
     "Rotation",
     "SamplePlan",
     "Scores",
+    "SegmentationAdapter",
     "SettingsError",
     "StratifiedAreas",
     "Suspect",
     "Suspects",
     "UnfittedError",
     "VectorsError",
+    "Votes",
     "YieldAdapter",
     "allocate",
     "area_accuracy",
