@@ -360,6 +360,9 @@ def test_compare_on_labels_and_on_maps(valley: Path, tmp_path: Path) -> None:
     same = surco("adapters", "compare", valley, "few", "crops", "--unit", "cells")
     assert "cells of season 2024-25" in same.output
     assert "two different adapters" in refused("adapters", "compare", valley, "few", "few")
+    assert "names no report uses" in refused(
+        "adapters", "compare", valley, "few", "majority class", "--labels", path
+    )
 
 
 def test_delete_asks_and_can_be_undone(tmp_path: Path) -> None:

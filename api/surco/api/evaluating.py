@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from surco.adapters import CropTypeAdapter, load_adapter, read_card
 from surco.adapters.evaluation import (
+    ADAPTER,
+    FLOOR,
     FOREST_FREE,
     SHOTS,
     About,
@@ -27,7 +30,7 @@ from surco.adapters.evaluation import (
 from surco.adapters.legends import load_legend
 from surco.api.evaluating_samples import labelled_samples
 from surco.api.evaluating_store import StoreRows, Unit, labelled_rows, unseen
-from surco.api.refusals import ExportError
+from surco.api.refusals import ExportError, SettingsError
 from surco.api.whole_file import whole_file, write_json
 from surco.embedstore import Store
 from surco.encoder import Encoder
@@ -81,11 +84,7 @@ def evaluate_samples(
         AdapterError, ApiError, EncoderError: what cannot be evaluated, and why.
     """
     rows = labelled_samples(path, model, split, beside=beside, least=least, progress=progress)
-    kind = (
-        spatial_blocks(rows.data)
-        if split == "blocks"
-        else leave_each_out(rows.data, split, rows.split_values)
-    )
+    kind = _split(rows.data, split, rows.split_values)
     found = _evaluated(rows.data, kind, legend, 0 if quick else draws, progress)
     title = f"Crop types of {path.stem}, by {rows.encoder.model_id}"
     about = About(title, "the crop-type adapter", (*rows.facts, _made_today()), _known(rows.encoder, path))
@@ -131,12 +130,7 @@ def evaluate_store(
         AdapterError, ApiError, EmbedstoreError: what cannot be evaluated, and why.
     """
     _, rows = question.rows()
-    split = question.split
-    kind = (
-        spatial_blocks(rows.data)
-        if split == "blocks"
-        else leave_each_out(rows.data, split, rows.split_values)
-    )
+    kind = _split(rows.data, question.split, rows.split_values)
     found = _evaluated(rows.data, kind, question.legend, 0 if quick else draws, progress)
     title = f"Crop types of {question.labels.stem}, by {rows.model_id}"
     return Report(found, About(title, "a crop-type adapter", (*rows.facts, _made_today())))
@@ -149,6 +143,10 @@ def evaluate_adapters(question: StoreQuestion, names: Sequence[str]) -> Report:
         AdapterError, ApiError, EmbedstoreError: no such adapter, one of another task or model, or no new labels.
     """
     store = Store.open(question.store)
+    if reserved := {ADAPTER, FLOOR} & set(names):
+        raise SettingsError(
+            f"Expected adapters whose names no report uses, got {reserved.pop()!r}. Save it under another name."
+        )
     cards = {name: read_card(store.adapter_dir(name)) for name in names}
     model_id = str(cards[names[0]]["model_id"])
     fitted = {
@@ -170,6 +168,10 @@ def evaluate_adapters(question: StoreQuestion, names: Sequence[str]) -> Report:
         f", beside {', '.join(names[1:])}" * (len(names) > 1)
     )
     return Report(found, About(title, f"adapter {names[0]}", (*kept.facts, _made_today())))
+
+
+def _split(data: Labelled, split: str, values: npt.NDArray[np.str_] | None) -> Split:
+    return spatial_blocks(data) if split == "blocks" else leave_each_out(data, split, values)
 
 
 def _unit(asked: Unit, card: Mapping[str, Any]) -> Unit:
@@ -226,6 +228,7 @@ def write_report(report: Report, out: Path, json_file: Path | None = None) -> No
         raise ExportError(f"Expected a report ending in .html, got {out.name!r}. Rename it.")
     content: dict[str, Any] = {
         "title": report.about.title,
+        "warnings": list(report.about.warnings),
         "facts": [list(fact) for fact in report.about.facts],
         "evaluation": report.found.as_dict(),
     }

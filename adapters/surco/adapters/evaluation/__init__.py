@@ -2,7 +2,7 @@
 
 from surco.adapters.evaluation.baselines import BASELINES, FOREST_FREE
 from surco.adapters.evaluation.held_out import ADAPTER
-from surco.adapters.evaluation.judging import Evaluation, evaluate, evaluate_fitted
+from surco.adapters.evaluation.judging import FLOOR, Evaluation, evaluate, evaluate_fitted
 from surco.adapters.evaluation.label_curves import SHOTS
 from surco.adapters.evaluation.labelled import Labelled
 from surco.adapters.evaluation.report_page import About, report_page
@@ -12,6 +12,7 @@ from surco.adapters.evaluation.splits import Split, leave_each_out, spatial_bloc
 __all__ = [
     "ADAPTER",
     "BASELINES",
+    "FLOOR",
     "FOREST_FREE",
     "SHOTS",
     "About",

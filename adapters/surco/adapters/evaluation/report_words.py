@@ -40,13 +40,11 @@ def verdict(found: Evaluation) -> str:
     if gap.low is None or gap.high is None:
         way = "above" if gap.value >= 0 else "below"
         return f"That is {points} {way} {base}; there are too few places to say whether this is more than chance."
+    span = f"95 % interval {_signed(gap.low)} to {_signed(gap.high)}"
     if gap.low > 0:
-        return f"That is {points} above {base}, and more than chance (95 % interval {signed_points(gap)})."
+        return f"That is {points} above {base}, and more than chance ({span})."
     if gap.high < 0:
-        return (
-            f"That is {points} below {base}, and more than chance (95 % interval {signed_points(gap)}): use that one "
-            "instead."
-        )
+        return f"That is {points} below {base}, and more than chance ({span}): use that one instead."
     return f"That is no clear difference from {base}: {signed_points(gap)} points of macro-F1."
 
 
