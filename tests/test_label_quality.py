@@ -162,6 +162,19 @@ def test_names_outside_a_legend_are_told() -> None:
     assert "near miss" in kinds(inspect_labels(X, [written[n] for n in y], suspects=False))
 
 
+def test_inexact_labels_are_not_judged_by_exact_ones() -> None:
+    """With a legend "temporary crops" beside crops is no wrong crop: it is left out of the suspects."""
+    X, y, groups, _ = flipped(0.0, n=120)
+    written = dict(zip(np.unique(y), ["trigo", "maíz", "cerezo", "palto"], strict=True))
+    named = np.array([written[name] for name in y], object)
+    named[:9] = [("Temporary_crops" if name in ("trigo", "maíz") else name) for name in named[:9]]
+    inexact = set(np.flatnonzero(named == "Temporary_crops").tolist())
+    report = inspect_labels(X, named, groups=groups, legend=load_legend("ine"))
+    assert report.suspects is not None and inexact
+    assert not inexact & {one.feature for one in report.suspects.ranked}
+    assert report.counts["Temporary_crops"] == len(inexact)
+
+
 def test_lengths_that_differ_are_refused() -> None:
     """One class a vector, or a sentence."""
     with pytest.raises(LabelsError, match="one class, label and place a vector"):

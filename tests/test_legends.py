@@ -309,6 +309,16 @@ def test_inexact_labels_help_and_are_used_as_what_they_are() -> None:
     assert np.mean(with_them) > np.mean(without)
 
 
+def test_inexact_labels_that_are_something_else_are_told() -> None:
+    """Labels of "cereals" that look like no labelled cereal are named; those that do are not."""
+    X, y = blobs(3, 160)
+    groups = np.arange(160) // 4 % 10
+    mixed = np.where((np.arange(160) >= 80) & np.isin(y, ["wheat", "barley"]), "cereals", y)
+    assert fit_mixed(CropTypeAdapter(), X, mixed, small(), groups=groups).unlike == ()
+    elsewhere = X + np.where(mixed == "cereals", 4.0, 0.0)[:, None]
+    assert fit_mixed(CropTypeAdapter(), elsewhere, mixed, small(), groups=groups).unlike == ("cereals",)
+
+
 def test_a_mixed_fit_without_inexact_labels_is_the_plain_one() -> None:
     """Labels of one level give the adapter that `fit` gives, bit for bit, and twice the same."""
     X, y = blobs(0, 80)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from surco.adapters.checks import checked_groups
+from surco.adapters.checks import MOST_CLASSES, checked_groups
 from surco.adapters.errors import LabelsError
 from surco.adapters.label_findings import (
     Finding,
@@ -21,7 +21,7 @@ from surco.adapters.label_findings import (
     one_each,
     thin,
 )
-from surco.adapters.legends import Legend
+from surco.adapters.legends import Legend, resolve_mixed
 from surco.adapters.suspects import Suspects, rank_suspects
 
 __all__ = ["LabelReport", "inspect_labels", "suspect_lines"]
@@ -97,7 +97,8 @@ def inspect_labels(
         *name_findings(names[sound].tolist(), legend),
         *thin(names[sound], blocks[sound], labels[sound]),
     ]
-    ranked = _ranked(vectors[sound], names[sound], blocks[sound], labels[sound], also) if suspects else None
+    exact = sound & ~np.isin(names.astype(str), _inexact(names[sound], legend))
+    ranked = _ranked(vectors[exact], names[exact], blocks[exact], labels[exact], also) if suspects else None
     counts = dict(sorted(Counter(one_each(names[sound], labels[sound])).items()))
     return LabelReport(len(names), counts, tuple(findings), ranked)
 
@@ -115,6 +116,14 @@ def suspect_lines(suspects: Suspects | None, most: int) -> list[str]:
         for one in [one for one in suspects.ranked if one.flagged][:most]
     ]
     return [*lines, f"{suspects.note}."] if suspects.note else lines
+
+
+def _inexact(names: npt.NDArray[Any], legend: Legend | None) -> list[str]:
+    """Classes above others: "cereals" beside "wheat" is no wrong wheat, and is not judged."""
+    n_classes = len(set(names.tolist()))
+    if legend is None or not 2 <= n_classes <= MOST_CLASSES:
+        return []
+    return list(resolve_mixed(names.astype(str), legend).among)
 
 
 def _ranked(

@@ -21,7 +21,7 @@ from surco.adapters import (
     save_adapter,
 )
 from surco.adapters.label_quality import LabelReport
-from surco.adapters.legends import Legend, MixedLabels, fit_mixed, load_legend, resolve_mixed
+from surco.adapters.legends import Legend, MixedFit, fit_mixed, load_legend
 from surco.api.label_checking import inspected, observed
 from surco.api.legend_levels import legend_record
 from surco.api.maps import vectors
@@ -47,7 +47,7 @@ class FitReport:
     validation: CrossValidation
     fit_ms: float
     quality: LabelReport
-    mixed: MixedLabels | None = None
+    mixed: MixedFit | None = None
 
     def text(self) -> str:
         """The report for people."""
@@ -91,12 +91,11 @@ def fit_adapter(
     tree = load_legend(legend) if legend else None
     matched = match_labels(store, found, season=season, unit=unit, model_id=model_id)
     examples = observed(matched)
-    mixed = resolve_mixed(examples.y, tree) if tree else None
     pool = _pool(store, examples, season)
     began = time.perf_counter()
-    adapter, y = _fitted(examples, tree, pool)
+    adapter, y, mixed = _fitted(examples, tree, pool)
     fit_ms = 1000.0 * (time.perf_counter() - began)
-    exact = ~np.isin(mixed.y, list(mixed.among)) if mixed else np.ones(len(y), bool)
+    exact = ~np.isin(mixed.labels.y, list(mixed.labels.among)) if mixed else np.ones(len(y), bool)
     validation = cross_validate(
         CropTypeAdapter(), examples.X[exact], y[exact], examples.groups[exact], pool=pool, baselines=baselines
     )
@@ -134,18 +133,20 @@ def _names(classes: object) -> list[str]:
 
 def _fitted(
     examples: Examples, tree: Legend | None, pool: npt.NDArray[np.float32]
-) -> tuple[CropTypeAdapter, npt.NDArray[np.str_]]:
-    """The adapter, and the class that each example was used as."""
+) -> tuple[CropTypeAdapter, npt.NDArray[np.str_], MixedFit | None]:
+    """The adapter, the class that each example was used as, and what a legend made of the labels."""
     if tree is None:
-        return CropTypeAdapter().fit(examples.X, examples.y, groups=examples.groups, pool=pool), examples.y
+        adapter = CropTypeAdapter().fit(examples.X, examples.y, groups=examples.groups, pool=pool)
+        return adapter, examples.y, None
     fit = fit_mixed(CropTypeAdapter(), examples.X, examples.y, tree, groups=examples.groups, pool=pool)
-    return fit.adapter, fit.y
+    return fit.adapter, fit.y, fit
 
 
-def _mixed_lines(mixed: MixedLabels | None) -> list[str]:
+def _mixed_lines(fit: MixedFit | None) -> list[str]:
     """What a legend made of the labels, in sentences."""
-    if mixed is None:
+    if fit is None:
         return []
+    mixed = fit.labels
     lines = [
         f"{given!r} is the same class as {kept!r} and was taken with it."
         for given, kept in mixed.merged.items()
@@ -157,6 +158,10 @@ def _mixed_lines(mixed: MixedLabels | None) -> list[str]:
     lines += [
         f"{name!r} is above one labelled class only, and stays a class of its own."
         for name in mixed.open_classes
+    ]
+    lines += [
+        f"Labels of {name!r} look unlike the classes below it: if they are none of them, name them otherwise."
+        for name in fit.unlike
     ]
     return lines
 

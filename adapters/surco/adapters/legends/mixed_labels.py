@@ -16,12 +16,14 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from surco.adapters.checks import checked_groups, checked_labels
+from surco.adapters.errors import LabelsError
 from surco.adapters.legends.hierarchy import Hierarchy
 from surco.adapters.legends.legend import Legend
 
 __all__ = ["MixedFit", "MixedLabels", "fit_mixed", "resolve_mixed"]
 
 _LEAST_KINDS = 2
+_LEAST_SUPPORT = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,16 @@ class MixedLabels:
 
 @dataclass(frozen=True, slots=True)
 class MixedFit:
-    """A fitted adapter, the exact label (N,) that each row was used as, and what the legend made of the labels."""
+    """A fitted adapter, the exact label (N,) that each row was used as, and what the legend made of the labels.
+
+    `unlike` are inexact classes whose rows do not look like the exact labels: perhaps they are none of the classes
+    below, and need a name of their own. Empty where the adapter cannot say what is usual.
+    """
 
     adapter: Any
     y: npt.NDArray[np.str_]
     labels: MixedLabels
+    unlike: tuple[str, ...] = ()
 
 
 def resolve_mixed(y: Sequence[str] | npt.NDArray[Any], legend: Legend) -> MixedLabels:
@@ -105,13 +112,28 @@ def fit_mixed(
     fitted = clone(adapter).fit(
         vectors[exact], used[exact], groups=None if blocks is None else blocks[exact], **also
     )
+    unlike = _unlike(fitted, vectors[~exact], labels.y[~exact])
     for _ in range(rounds if not exact.all() else 0):
         given_out = _likeliest_below(fitted, vectors[~exact], labels.y[~exact], labels.among)
         if (given_out == used[~exact]).all():
             break
         used[~exact] = given_out
         fitted = clone(adapter).fit(vectors, used, groups=blocks, **also)
-    return MixedFit(fitted, used, labels)
+    return MixedFit(fitted, used, labels, unlike)
+
+
+def _unlike(fitted: Any, vectors: npt.NDArray[np.floating], inexact: npt.NDArray[np.str_]) -> tuple[str, ...]:
+    """Inexact classes whose rows lie farther from the exact labels' classes than most of their own labels do.
+
+    Of rows that are what they say the support is evenly spread in 0..1, with a mean of one half.
+    """
+    if not len(inexact) or not hasattr(fitted, "support"):
+        return ()
+    try:
+        support = fitted.support(vectors)
+    except LabelsError:  # too few exact labels to know what is usual
+        return ()
+    return tuple(str(name) for name in np.unique(inexact) if support[inexact == name].mean() < _LEAST_SUPPORT)
 
 
 def _likeliest_below(
