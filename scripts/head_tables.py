@@ -56,7 +56,7 @@ def priors_of(
     """The prior for each table: learned without it where encoders are that have not seen it, else the shipped one."""
     served: dict[str, list[str]] = {}
     for name, encoder in by_table.items():
-        served.setdefault(encoder.model_id + str(id(encoder)), []).append(name)
+        served.setdefault(encoder.model_id, []).append(name)
     if len(served) == 1:
         encoder = next(iter(by_table.values()))
         known = encoder.model_id in shipped_priors()
