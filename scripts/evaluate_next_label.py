@@ -28,7 +28,7 @@ from surco.adapters.next_label.standing import campaign_at
 
 BATCH = 10
 LABELS = 100
-SEED = 20
+SEED = 2026
 DRAWS = 2000
 NEED_A_GUESS = ("margin", "gradient", "under-representation")
 METHODS = (
@@ -107,22 +107,26 @@ def guided_curve(field: Field, guide: NextLabel) -> tuple[list[float], list[str]
     return scores, arms
 
 
-def evaluate(table: LabelledTable, runs: int, prior: Prior) -> tuple[dict[str, np.ndarray], list[list[str]]]:
+def evaluate(
+    table: LabelledTable, runs: int, prior: Prior, methods: Sequence[str] = METHODS
+) -> tuple[dict[str, np.ndarray], list[list[str]]]:
     """Curves (runs, 10) by method, and the bandit's arms (runs, 10)."""
     others = [
         name
         for name in prior.sources
         if name == table.name or ("synthetic" in name and "synthetic" in table.name)
     ]
-    known, curves, arms = prior.without(*others), {method: [] for method in METHODS}, []
+    known, curves, arms = prior.without(*others), {method: [] for method in methods}, []
     for run, split in enumerate(splits(table, runs, SEED)):
         field = Field.of(table, split)
-        for method in METHODS[:-2]:
-            curves[method].append(pure_curve(field, method, np.random.default_rng([SEED, run])))
-        curves["herding, a fifth by chance"].append(guided_curve(field, NextLabel(OneArm(), seed=run))[0])
-        curve, taken = guided_curve(field, NextLabel(Bandit(known), seed=run))
-        curves["bandit"].append(curve)
-        arms.append(taken)
+        for method in methods:
+            if method in PURE:
+                curves[method].append(pure_curve(field, method, np.random.default_rng([SEED, run])))
+                continue
+            policy = Bandit(known) if method == "bandit" else OneArm()
+            curve, taken = guided_curve(field, NextLabel(policy, seed=run))
+            curves[method].append(curve)
+            arms += [taken] if method == "bandit" else []
     return {method: np.array(found) for method, found in curves.items()}, arms
 
 
@@ -152,17 +156,17 @@ def signed(found: tuple[float, float, float]) -> str:
 
 def reach_table(curves: Curves) -> str:
     """Labels to random's score at 100 labels, by table and method."""
-    rows, found = [], {method: [] for method in METHODS}
+    rows, found = [], {}
     for name, by_method in curves.items():
         target = float(by_method["random"].mean(axis=0)[-1])
-        reached = {m: labels_to_reach(by_method[m].mean(axis=0), target) for m in METHODS}
+        reached = {m: labels_to_reach(by_method[m].mean(axis=0), target) for m in by_method}
         for method, labels in reached.items():
-            found[method].append(min(labels, LABELS) if np.isfinite(labels) else LABELS)
+            found.setdefault(method, []).append(min(labels, LABELS) if np.isfinite(labels) else LABELS)
         rows.append(
             [name, f"{target:.3f}", *(f"{v:.0f}" if np.isfinite(v) else ">100" for v in reached.values())]
         )
-    rows.append(["mean (>100 as 100)", "", *(f"{np.mean(found[m]):.0f}" for m in METHODS)])
-    return markdown(["table", "random at 100", *METHODS], rows)
+    rows.append(["mean (>100 as 100)", "", *(f"{np.mean(found[m]):.0f}" for m in found)])
+    return markdown(["table", "random at 100", *found], rows)
 
 
 def gap_table(curves: Curves, against: str, rng: np.random.Generator) -> str:
@@ -182,7 +186,7 @@ def mean_table(curves: Curves) -> str:
     shown = range(BATCH, LABELS + 1, BATCH)
     rows = [
         [m, *(f"{v:.3f}" for v in np.mean([curves[t][m].mean(axis=0) for t in curves], axis=0))]
-        for m in METHODS
+        for m in next(iter(curves.values()))
     ]
     return markdown(["mean of tables", *map(str, shown)], rows)
 
@@ -197,7 +201,7 @@ def plot(curves: Curves, path: Path) -> None:
     figure, axes = plt.subplots(3, 3, figsize=(12, 10), sharex=True, layout="constrained")
     x = np.arange(BATCH, LABELS + 1, BATCH)
     for axis, (name, by_method) in zip(axes.flat, curves.items(), strict=False):
-        for method in METHODS:
+        for method in by_method:
             strong = method == "bandit"
             style = {"color": "black", "linewidth": 2.5} if strong else {"linewidth": 1.2}
             axis.plot(x, by_method[method].mean(axis=0), label=method, zorder=3 if strong else 2, **style)
@@ -219,25 +223,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", type=Path, help="folder of leave_files_out.py; surco-nano if left out")
     parser.add_argument("--cache", type=Path, default=Path("scratch/next_label"), help="folder for vectors")
     parser.add_argument("--runs", type=int, default=20, help="of each table")
+    parser.add_argument(
+        "--methods", nargs="+", default=METHODS, choices=METHODS, help="random first, bandit last"
+    )
     parser.add_argument("--plot", type=Path, help="picture to write")
     parser.add_argument("--json", type=Path, help="file for every score of every run")
     args = parser.parse_args(argv)
     prior, curves, arms = shipped_prior(), {}, {}
     for table in read_tables(args.samples, args.models, args.cache):
-        curves[table.name], arms[table.name] = evaluate(table, args.runs, prior)
+        curves[table.name], arms[table.name] = evaluate(table, args.runs, prior, args.methods)
         print(f"{table.name} done", flush=True)
+        if args.json:
+            plain = {
+                name: {m: c.round(5).tolist() for m, c in found.items()} for name, found in curves.items()
+            }
+            args.json.write_text(json.dumps({"curves": plain, "arms": arms}))
     rng = np.random.default_rng(SEED)
     print(mean_table(curves), reach_table(curves), sep="\n\n")
-    for against in METHODS[:-1]:
+    for against in args.methods[:-1]:
         print("\n" + gap_table(curves, against, rng))
     for number in range(LABELS // BATCH):
         taken = [each[number] for runs in arms.values() for each in runs]
         print(f"round {number + 1}:", {arm: taken.count(arm) for arm in ARMS if arm in taken})
-    if args.json:
-        plain = {
-            name: {m: c.round(5).tolist() for m, c in by_method.items()} for name, by_method in curves.items()
-        }
-        args.json.write_text(json.dumps({"curves": plain, "arms": arms}))
     if args.plot:
         plot(curves, args.plot)
 

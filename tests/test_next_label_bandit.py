@@ -115,6 +115,21 @@ def test_the_bandit_takes_what_pays_in_a_context():
     assert early.count("margin") < 5
 
 
+@pytest.mark.parametrize(("elsewhere", "taken"), [(0.02, "margin"), (-0.01, INCUMBENT)])
+def test_the_incumbent_gives_way_to_what_leads_everywhere(elsewhere, taken):
+    """An arm that leads in all sources is taken; one that leads on average, but not in every source, is not."""
+    rng = np.random.default_rng(0)
+    sources = {}
+    for name, lead in (("here", 0.02), ("there", elsewhere)):
+        contexts = np.column_stack([np.ones(300), rng.uniform(0, 1, (300, F - 1))])
+        payoffs = 0.001 * rng.normal(size=(300, A))
+        payoffs[:, NAMES.index("margin")] += lead
+        payoffs -= payoffs.mean(axis=1, keepdims=True)
+        sources[name] = Source.of(contexts, payoffs, rng.normal(size=(300, A, Z)))
+    bandit, draws = Bandit(Prior(sources)), np.random.default_rng(0)
+    assert [bandit.choose(context(), draws) for _ in range(20)] == [taken] * 20
+
+
 def test_a_campaign_can_overrule_the_prior():
     """Batches of an arm that do far better than expected bring the bandit to it; batches that do worse drive it off."""
     source, _ = simulated()

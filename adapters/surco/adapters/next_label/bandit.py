@@ -52,13 +52,17 @@ class Bandit:
         return {arm: float(self._posterior(k)[0] @ context) for k, arm in enumerate(self._arms)}
 
     def choose(self, context: Doubles, rng: np.random.Generator) -> str:
-        """The arm of the highest payoff in a context (F,), drawn from what is believed; of equals the incumbent."""
+        """The arm of the highest payoff in a context (F,), drawn from what is believed.
+
+        It takes the incumbent's place only where it leads by more than payoffs are off between one source and the next.
+        """
         drawn: dict[str, float] = {}
         for k, arm in enumerate(self._arms):
             mean, covariance = self._posterior(k)
             spread = (self._belief.reliability * max(float(context @ covariance @ context), 0.0)) ** 0.5
             drawn[arm] = float(mean @ context) + spread * float(rng.standard_normal())
-        return max(drawn, key=lambda arm: (drawn[arm], arm == INCUMBENT))
+        best = max(drawn, key=lambda arm: drawn[arm])
+        return best if drawn[best] - drawn[INCUMBENT] > self._belief.transfer else INCUMBENT
 
     def learn(self, arm: str, context: Doubles, observables: Doubles) -> float:
         """Take in what a batch of an arm did; gives its estimated payoff in macro-F1.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.adapters.errors import SettingsError
-from surco.adapters.next_label.arms import ARMS
+from surco.adapters.next_label.arms import ARMS, INCUMBENT
 from surco.adapters.next_label.contexts import FEATURES
 from surco.adapters.next_label.rewards import OBSERVABLES
 
@@ -66,13 +66,16 @@ class Source:
 class Belief:
     """What a prior says: linear payoffs by arm, and how payoffs are estimated from what a batch did.
 
-    `weights` (A, F); `contexts` (F, F) mean products; `noise` variance of a payoff around its line; `report_weights`
+    `weights` (A, F); `contexts` (F, F) mean products; `noise` variance of a payoff around its line; `transfer`
+    how far the mean payoff of an arm less the incumbent's is off, as a standard deviation, in a source that was left
+    out; `report_weights`
     (Z,); `reliability` share of the payoffs' variance that estimates explain in a source that was left out, 0..1.
     """
 
     weights: Doubles
     contexts: Doubles
     noise: float
+    transfer: float
     report_weights: Doubles
     reliability: float
 
@@ -112,6 +115,7 @@ class Prior:
             weights,
             _mean(sources, "contexts"),
             max(float(noise), 1e-12),
+            _transfer(sources),
             report_weights,
             min(max(reliability, 0.0), 1.0),
         )
@@ -164,6 +168,16 @@ def _transferred(
 
     best = max(_RIDGES, key=score)
     return fit(sources, best), score(best)
+
+
+def _transfer(sources: Sequence[Source]) -> float:
+    """How far the mean payoffs of arms less the incumbent's lie from those of the other sources, root mean square."""
+    levels = np.array([one.payoffs[:, 0] for one in sources])
+    leads = np.delete(levels, [*ARMS].index(INCUMBENT), axis=1) - levels[:, [[*ARMS].index(INCUMBENT)]]
+    if len(sources) < 2:
+        return 0.0
+    others = (leads.sum(axis=0) - leads) / (len(sources) - 1)
+    return float(np.sqrt(((leads - others) ** 2).mean()))
 
 
 def _payoff_weights(sources: Sequence[Source], ridge: float) -> Doubles:
