@@ -253,6 +253,7 @@ def test_larger_fields_only(pixels: Path, tmp_path: Path) -> None:
     [
         (["--out", "fields.geojson"], "Expected to write a .parquet file"),
         (["--out", "nowhere/fields.parquet"], "Expected to write a .parquet file in a folder that is there"),
+        (["--keep-pixels", "k.tif", "--method", "gradient"], "Expected --keep-pixels with scenes only"),
         (["--adapter", "mine"], "Expected --adapter and the --store that holds it together"),
         (["--adapter", "mine", "--store", "s", "--method", "gradient"], "which learns nothing"),
         (["--previous", "gone.parquet"], "Expected a parcel file at gone.parquet"),

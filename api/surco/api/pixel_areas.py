@@ -18,6 +18,7 @@ from pyproj import CRS
 from surco.adapters.boundaries import PixelVectors
 from surco.api.encoding import parse_area
 from surco.api.errors import ApiError
+from surco.api.refusals import SettingsError
 from surco.embedstore import Season
 from surco.encoder import load_encoder
 from surco.encoder.area import project, read_area
@@ -116,6 +117,7 @@ def open_pixels(request: PixelRequest, folder: Path, progress: Progress | None =
     with ExitStack() as opened:
         path = Path(request.source)
         if path.suffix.lower() in _RASTERS:
+            _refuse_to_keep(request)
             note = _stated(
                 request, PixelNote(None, None, None) if path.suffix == ".npy" else read_pixel_note(path)
             )
@@ -131,6 +133,14 @@ def open_pixels(request: PixelRequest, folder: Path, progress: Progress | None =
             )
         raster = opened.enter_context(open_raster(path))
         yield _placed(raster, area, note, request)
+
+
+def _refuse_to_keep(request: PixelRequest) -> None:
+    if request.keep is not None:
+        raise SettingsError(
+            f"Expected --keep-pixels with scenes only; got it with the raster {request.source}, whose vectors are kept "
+            "already. Leave it out."
+        )
 
 
 def _draft(opened: ExitStack, folder: Path) -> Path:
