@@ -15,10 +15,11 @@ import shapely
 from click.testing import CliRunner, Result
 from store_builders import LAT, LON, MODEL, SEASON, parcels_batch, squares
 
-from surco.adapters import AdapterError, CropTypeAdapter
+from surco.adapters import AdapterError, CropTypeAdapter, save_adapter
 from surco.adapters.checks import MOST_CLASSES
 from surco.adapters.label_quality import inspect_labels
 from surco.api.cli import main
+from surco.api.legend_levels import adapter_legend
 from surco.embedstore import Store
 
 N = 60
@@ -315,3 +316,33 @@ def test_a_level_without_a_legend_is_refused(tmp_path: Path, store: Path) -> Non
         assert done.exit_code == 2 and sentence in " ".join(done.output.split()), done.output
     done = CliRunner().invoke(main, [*command, "--level", "1", "--legend", "ine"])
     assert done.exit_code == 0 and "Agricultural land" in done.output
+
+
+ROW = {"code": "1", "name": "cereals", "parent": ""}
+DAMAGED: list[object] = [
+    "ine",
+    [],
+    {"name": "x"},
+    {"name": 3, "rows": [ROW], "places": {}},
+    {"name": "x", "rows": [{"name": "no code"}], "places": {}},
+    {"name": "x", "rows": [{"code": 1}], "places": {}},
+    {"name": "x", "rows": [ROW], "places": {"a": ["9", "same"]}},
+    {"name": "x", "rows": [ROW], "places": {"a": ["1", "above"]}},
+    {"name": "x", "rows": [ROW], "places": {"a": [["1"], "same"]}},
+    {"name": "x", "rows": [ROW | {"parent": "1"}], "places": {}},
+    {"name": "x", "rows": [ROW, ROW], "places": {}},
+    {"name": "x", "rows": [], "places": {}},
+]
+
+
+@pytest.mark.parametrize("record", DAMAGED, ids=[str(n) for n in range(len(DAMAGED))])
+def test_a_damaged_legend_of_a_card_is_refused(tmp_path: Path, record: object) -> None:
+    """Cards come from anyone: a legend in one that is no tree of text is an AdapterError, never another."""
+    store = Store.create(tmp_path / "store")
+    X = np.eye(4, 8, dtype=np.float32)
+    fitted = CropTypeAdapter().fit(X, ["a", "b", "a", "b"])
+    files = save_adapter(fitted, name="x", model_id=MODEL, task=fitted.task, training={"legend": record})
+    with store.transaction() as tx:
+        tx.put_adapter("x", files)
+    with pytest.raises(AdapterError):
+        adapter_legend(store, "x", None)
