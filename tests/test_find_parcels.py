@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 import shapely
+from affine import Affine
 from checkers import gpio_check, vec_errors
 from click.testing import CliRunner
 from field_scenes import CRS, best_overlaps, field_catalog, field_numbers, true_fields
@@ -21,8 +23,10 @@ from surco.adapters import CropTypeAdapter, save_adapter
 from surco.adapters.boundaries.boundary_adapter import BoundaryAdapter
 from surco.api.boundaries import BoundaryRequest, describe_boundaries, find_parcels
 from surco.api.cli import main
+from surco.api.errors import ApiError
 from surco.api.pixel_areas import PixelRequest
 from surco.embedstore import Store
+from surco.encoder import EncoderError
 from surco.encoder.area import project
 from surco.encoder.parcel_import import ParcelRequest, import_parcels
 from surco.encoder.parcels import read_parcels
@@ -269,6 +273,51 @@ def test_refusals(
     done = CliRunner().invoke(main, ["boundaries", str(pixels), *out, *arguments], catch_exceptions=False)
     assert done.exit_code == 2 and message in " ".join(done.output.split()), done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def raster(path: Path, bands: int, kind: str, crs: str = CRS, step: float = 10.0) -> Path:
+    """A small GeoTIFF of ones."""
+    left, top = (300_000, 6_080_000) if step == 10 else (-71.0, -35.0)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=20, height=20, count=bands, dtype=kind, crs=crs,
+        transform=Affine(step, 0, left, 0, -step, top),
+    ) as target:  # fmt: skip
+        target.write(np.ones((bands, 20, 20), kind))
+    return path
+
+
+def test_rasters_that_hold_no_vectors_are_refused(tmp_path: Path) -> None:
+    """A picture, text, a grid in degrees, a raster that is not there, vectors nobody dated: each has its sentence."""
+    (tmp_path / "text.tif").write_text("no raster")
+    cases = {
+        raster(tmp_path / "picture.tif", 3, "uint8"): "Expected a vector of int8 or float32 bands",
+        tmp_path / "text.tif": "Expected embeddings as a whole GeoTIFF",
+        tmp_path / "gone.tif": "Expected embeddings as a whole GeoTIFF",
+        raster(
+            tmp_path / "degrees.tif", 8, "int8", "EPSG:4326", 1e-4
+        ): "Expected vectors on a grid in metres",
+    }
+    for path, message in cases.items():
+        request = PixelRequest(str(path), "2024-25")
+        with pytest.raises((ApiError, EncoderError), match=message):
+            find_parcels(BoundaryRequest(request, tmp_path / "p.parquet", "gradient"))
+    undated = raster(tmp_path / "plain.tif", 8, "int8")
+    with pytest.raises(ApiError, match="of a raster that does not say when it was seen"):
+        find_parcels(BoundaryRequest(PixelRequest(str(undated)), tmp_path / "p.parquet", "gradient"))
+    assert not (tmp_path / "p.parquet").exists()
+
+
+def test_a_raster_of_others_is_dated_by_its_season(pixels: Path, tmp_path: Path) -> None:
+    """Vectors without our note, as AlphaEarth's: the season's last day, and the model that the user names."""
+    with rasterio.open(pixels) as source:
+        profile, numbers = source.profile, source.read()
+    with rasterio.open(tmp_path / "theirs.tif", "w", **profile) as target:
+        target.write(numbers)
+    request = PixelRequest(str(tmp_path / "theirs.tif"), "2024-05/2025-04", model="alphaearth-1.1")
+    report = find_parcels(BoundaryRequest(request, tmp_path / "p.parquet", "gradient", min_area=SMALLEST))
+    assert (report.model_id, report.season) == ("alphaearth-1.1", "2024-25")
+    seen = pq.read_table(tmp_path / "p.parquet")["determination:datetime"].unique().to_pylist()
+    assert seen == [datetime(2025, 4, 30, tzinfo=UTC)]
 
 
 def test_scenes_without_a_season_are_refused(catalog: Path, tmp_path: Path) -> None:
