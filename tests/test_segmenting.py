@@ -161,6 +161,31 @@ def test_context_can_be_left_out(
     assert changes[1] < changes[0]
 
 
+def test_fields_that_are_found_vote(tmp_path: Path) -> None:
+    """Pixels of a found field have its class: more are right than alone, and fewer differ from their neighbours."""
+    numbers = field_numbers(160, FIELDS, seed=4)
+    scenes = field_catalog(tmp_path / "stac", numbers, CROPS, noise=400.0)
+    encode_raster(scenes, SEASON, BandMeanEncoder(), tmp_path / "p.tif")
+    outlines = [project(shape, CRS, "OGC:CRS84") for shape in true_fields(numbers)]
+    found, changes, share = labels(tmp_path / "l.geojson", outlines), [], []
+    for more in ([], ["--fields", "gradient"]):
+        run(
+            "segment",
+            tmp_path / "p.tif",
+            "--labels",
+            found,
+            "--context",
+            0,
+            *more,
+            "--out",
+            tmp_path / "m.tif",
+        )
+        share.append(right(tmp_path / "m.tif", numbers))
+        with rasterio.open(tmp_path / "m.tif") as raster:
+            changes.append(int((np.diff(raster.read(1).astype(int), axis=1) != 0).sum()))
+    assert share[1] > share[0] + 0.005 and changes[1] < changes[0]
+
+
 def test_labels_elsewhere_are_said(pixels: Path, fields: list[shapely.Geometry], tmp_path: Path) -> None:
     """Labels off the raster are counted; none on it is refused, and no file is left."""
     path = labels(tmp_path / "l.geojson", fields)
@@ -195,6 +220,7 @@ def test_labels_elsewhere_are_said(pixels: Path, fields: list[shapely.Geometry],
             ["--out", "m.tif", "--labels", "l.geojson", "--parcels", "p"],
             "Expected to write parcels to a file ending in",
         ),
+        (["--out", "m.parquet", "--parcels", "p", "--fields", "network"], "Expected --fields or --parcels"),
         (["--out", "gone/m.tif", "--labels", "l.geojson"], "in a folder that is there"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from surco.adapters import load_adapter
-from surco.adapters.boundaries import FieldObjects, PixelVectors
+from surco.adapters.boundaries import BoundaryAdapter, FieldObjects, PixelVectors, gradient_objects
 from surco.adapters.boundaries.field_polygons import FieldPolygons, field_polygons
 from surco.adapters.boundaries.parcel_ids import Lineage, new_ids, persistent_ids
 from surco.adapters.boundaries.windows import objects_in_windows
@@ -21,7 +21,15 @@ from surco.api.refusals import SettingsError, UnknownError
 from surco.embedstore import Store
 from surco.encoder.parcels import Parcels, in_degrees, read_parcels
 
-__all__ = ["METHODS", "BoundaryReport", "BoundaryRequest", "describe_boundaries", "find_parcels"]
+__all__ = [
+    "METHODS",
+    "BoundaryReport",
+    "BoundaryRequest",
+    "describe_boundaries",
+    "find_parcels",
+    "found_objects",
+    "shipped_finder",
+]
 
 METHODS = ("network", "gradient")
 Find = Callable[[PixelVectors], FieldObjects]
@@ -137,29 +145,42 @@ def _check_method(request: BoundaryRequest) -> None:
         )
 
 
-def _fields(request: BoundaryRequest, pixels: PixelArea, progress: Progress | None) -> FieldPolygons:
-    objects = objects_in_windows(
-        lambda window: pixels.read(window.outer),
-        _finder(request, pixels),
+def found_objects(
+    pixels: PixelArea, find: Find, *, window: int = 512, margin: int = 64, progress: Progress | None = None
+) -> FieldObjects:
+    """The fields of an area as objects, found window by window; arguments as of `BoundaryRequest`."""
+    return objects_in_windows(
+        lambda place: pixels.read(place.outer),
+        find,
         pixels.shape,
         pixels.transform,
         pixels.crs,
-        size=request.window,
-        margin=request.margin,
+        size=window,
+        margin=margin,
         progress=progress,
     )
+
+
+def shipped_finder(method: str) -> Find:
+    """What finds fields without anything of the user's: the shipped network, or the vectors' gradient.
+
+    Raises:
+        UnknownError: a method that is neither.
+    """
+    if method not in METHODS:
+        raise UnknownError(f"Expected a method out of {', '.join(METHODS)}; got {method!r}. Use one of them.")
+    return gradient_objects if method == "gradient" else _asked(BoundaryAdapter.pretrained())
+
+
+def _fields(request: BoundaryRequest, pixels: PixelArea, progress: Progress | None) -> FieldPolygons:
+    find = _finder(request, pixels)
+    objects = found_objects(pixels, find, window=request.window, margin=request.margin, progress=progress)
     return field_polygons(objects, min_area=request.min_area)
 
 
 def _finder(request: BoundaryRequest, pixels: PixelArea) -> Find:
-    if request.method == "gradient":
-        from surco.adapters.boundaries.gradient_fallback import gradient_objects
-
-        return gradient_objects
     if request.adapter is None or request.store is None:
-        from surco.adapters.boundaries.boundary_adapter import BoundaryAdapter
-
-        return _asked(BoundaryAdapter.pretrained())
+        return shipped_finder(request.method)
     folder = Store.open(request.store).adapter_dir(request.adapter)
     return _asked(load_adapter(folder, model_id=pixels.model_id, task="boundary"))
 

@@ -14,7 +14,6 @@ import rasterio.shutil
 from rasterio.windows import Window
 
 from surco.adapters.boundaries.windows import OverlappingWindow
-from surco.adapters.segmentation_adapter import PixelClasses
 from surco.api.pixel_areas import PixelArea
 from surco.api.rasters import class_tags, colour_table
 from surco.api.refusals import ExportError
@@ -27,7 +26,7 @@ _MOST_CLASSES = 254
 
 
 def write_pixel_map(
-    classified: Iterable[tuple[OverlappingWindow, PixelClasses]],
+    classified: Iterable[tuple[OverlappingWindow, npt.NDArray[np.int32]]],
     pixels: PixelArea,
     classes: tuple[str, ...],
     out: Path,
@@ -36,7 +35,7 @@ def write_pixel_map(
     """Write class codes 1..K as uint8, 0 where nothing was seen, with colours and names as `rasters.write_cog`.
 
     Args:
-        classified: the inner parts of windows that tile the area.
+        classified: windows that tile the area, and the class positions of their inner parts, -1 where nothing was seen.
         pixels: the area.
         classes: names of the K classes.
         out: `.tif`; a file of that name is replaced only when the new one is complete.
@@ -62,8 +61,8 @@ def write_pixel_map(
     try:
         with whole_file(out) as draft, _strip(draft) as strip:
             with rasterio.open(strip, "w", **profile) as raster:
-                for window, found in classified:
-                    codes = (found.codes + 1).astype(np.uint8)
+                for window, positions in classified:
+                    codes = (positions + 1).astype(np.uint8)
                     counts += np.bincount(codes.ravel(), minlength=len(counts))
                     top, left, bottom, right = window.inner
                     raster.write(codes, 1, window=Window(left, top, right - left, bottom - top))

@@ -29,6 +29,11 @@ __all__ = ["segment"]
     "--context", type=click.FloatRange(min=0.0), help="How much pixels take from neighbours; 0 for nothing."
 )
 @click.option(
+    "--fields",
+    type=click.Choice(["network", "gradient"]),
+    help="Find fields, as `surco boundaries --method` does, and let the pixels of each vote.",
+)
+@click.option(
     "--season",
     help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May; rasters of ours say it themselves.",
 )
@@ -51,6 +56,7 @@ def segment(
     store: Path | None,
     parcels: Path | None,
     context: float | None,
+    fields: str | None,
     season: str | None,
     model: str,
     aoi: str | None,
@@ -65,7 +71,7 @@ def segment(
     from surco.api.segmenting import segment as run
 
     pixels = PixelRequest(source, season, model, aoi, keep_pixels)
-    request = SegmentRequest(pixels, out, adapter, store, labels, class_column, parcels, context)
+    request = SegmentRequest(pixels, out, adapter, store, labels, class_column, parcels, context, fields)
     with progress_bar("segment") as report:
         done = run(request, progress=report)
     click.echo(describe_segments(done))

@@ -23,6 +23,7 @@ from surco.adapters import (
 from surco.adapters.boundaries.windows import OverlappingWindow, overlapping_windows
 from surco.adapters.pixel_votes import Votes
 from surco.adapters.segmentation_adapter import PixelClasses, SegmentationAdapter
+from surco.api.boundaries import found_objects, shipped_finder
 from surco.api.exports import write_map
 from surco.api.fitting import describe_scores
 from surco.api.maps import Places, Predicted
@@ -42,6 +43,7 @@ _LEAST_POOL = 50
 """Rows that `LocalScatter` asks for."""
 Progress = Callable[[int, int, str], None]
 Classified = Iterator[tuple[OverlappingWindow, PixelClasses]]
+Coded = Iterator[tuple[OverlappingWindow, npt.NDArray[np.int32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class SegmentRequest:
         class_column: of the class; found by its usual names if None.
         parcels: GeoJSON or GeoParquet, to classify by their pixels.
         context: how much pixels take from their neighbours; the adapter's own if None.
+        fields: "network" or "gradient": fields are found, and the pixels of one vote together; None for no vote.
     """
 
     pixels: PixelRequest
@@ -67,6 +70,7 @@ class SegmentRequest:
     class_column: str | None = None
     parcels: Path | None = None
     context: float | None = None
+    fields: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,12 @@ def segment(request: SegmentRequest, progress: Progress | None = None) -> Segmen
                 "season": pixels.season,
                 "unit": "pixels",
             }
-            rows = write_pixel_map(classified, pixels, ready.classes, request.out, tags)
+            codes = (
+                _codes(classified)
+                if request.fields is None
+                else _voted(classified, ready, pixels, request.fields)
+            )
+            rows = write_pixel_map(codes, pixels, ready.classes, request.out, tags)
             areas = rows * abs(pixels.transform.a * pixels.transform.e) / 1e4
         else:
             predicted = _parcel_map(classified, ready, pixels, parcels)
@@ -162,6 +171,10 @@ def _check(request: SegmentRequest) -> None:
         raise ExportError(
             f"Expected to write {what} to a file ending in {' or '.join(endings)} in a folder that is there; got "
             f"{request.out}. Rename it; pixels go to .tif, --parcels to .parquet or .geojson."
+        )
+    if request.fields is not None and request.parcels is not None:
+        raise SettingsError(
+            "Expected --fields or --parcels, whose pixels vote together; got both. Drop one of them."
         )
     if (request.adapter is None) != (request.store is None) or (
         request.labels is None and request.adapter is None
@@ -222,6 +235,29 @@ def _classified(ready: _Ready, pixels: PixelArea, progress: Progress | None) -> 
             slice(window.inner[1] - left, window.inner[3] - left),
         )
         yield window, PixelClasses(found.codes[inner], found.probabilities[inner], found.classes)
+
+
+def _codes(classified: Classified) -> Coded:
+    for window, found in classified:
+        yield window, found.codes
+
+
+def _voted(classified: Classified, ready: _Ready, pixels: PixelArea, method: str) -> Coded:
+    """Codes of pixels, those of a found field what its pixels voted for; all are classified before."""
+    fields = found_objects(pixels, shipped_finder(method))
+    votes, codes = Votes(len(fields), len(ready.classes)), np.full(pixels.shape, -1, np.int32)
+    windows = []
+    for window, found in classified:
+        top, left, bottom, right = window.inner
+        place = slice(top, bottom), slice(left, right)
+        votes.add(found.probabilities.reshape(-1, len(ready.classes)), fields.labels[place].ravel() - 1)
+        codes[place] = found.codes
+        windows.append((window, place))
+    won = np.append(votes.result().codes, -1)
+    voting = (fields.labels > 0) & (codes >= 0)
+    codes[voting] = won[fields.labels[voting] - 1]
+    for window, place in windows:
+        yield window, codes[place]
 
 
 def _parcel_map(classified: Classified, ready: _Ready, pixels: PixelArea, parcels: Parcels) -> Predicted:
