@@ -13,8 +13,8 @@ from store_builders import MODEL, SEASON, parcels_batch, squares, unit_vectors
 
 from surco.adapters import CropTypeAdapter, save_adapter
 from surco.api.cli import main
-from surco.api.disaggregating import read_totals
 from surco.api.refusals import SettingsError
+from surco.api.totals_file import read_totals
 from surco.embedstore import Store, comunas
 
 N = 120

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,14 +13,12 @@ import numpy.typing as npt
 from surco.adapters import Disaggregated, disaggregate
 from surco.api.maps import Places, adapter_model, predict, read_places, vectors
 from surco.api.refusals import SettingsError
+from surco.api.totals_file import comuna_names, read_totals
 from surco.api.yield_maps import PlaceValues
-from surco.embedstore import Store, comunas
+from surco.embedstore import Store
 
-__all__ = ["Totals", "TotalsRequest", "TotalsResult", "bring_down", "read_totals", "total_lines"]
+__all__ = ["TotalsRequest", "TotalsResult", "bring_down", "total_lines"]
 
-VALUE_COLUMNS = ("yield", "rendimiento")
-PRODUCTION_COLUMNS = ("production", "produccion", "producción")
-_LARGEST = 16 * 2**20
 _LEAST = 0.0
 
 
@@ -63,7 +59,7 @@ def bring_down(request: TotalsRequest) -> TotalsResult:
     totals = read_totals(request.totals)
     places = _of_crop(store, request)
     hectares = places.area_ha
-    names = _comuna_names()
+    names = comuna_names()
     codes = places.table["comuna"].to_numpy(zero_copy_only=False)
     area = np.array(["" if math.isnan(c) else str(int(c)) for c in np.asarray(codes, float).tolist()])
     known = {str(c): total for c, total in totals.per_hectare(area, hectares).items()}
@@ -100,99 +96,6 @@ def total_lines(result: TotalsResult, out: Path) -> Iterator[str]:
     if result.unplaced:
         shown = ", ".join(result.unplaced[:8]) + (" …" if len(result.unplaced) > 8 else "")
         yield f"  no place of the crop in {len(result.unplaced)} comunas of the file: {shown}"
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Totals by comuna code: per hectare, or of production where `production`; official `hectares` where given."""
-
-    values: Mapping[int, float]
-    production: bool
-    hectares: Mapping[int, float]
-
-    def per_hectare(self, area: npt.NDArray[np.str_], hectares: npt.NDArray[np.float64]) -> dict[int, float]:
-        """Value per hectare of each comuna: production is divided by the official hectares, or by the mapped."""
-        if not self.production:
-            return dict(self.values)
-        mapped = {code: float(hectares[area == str(code)].sum()) for code in self.values}
-        size = {code: self.hectares.get(code, mapped[code]) for code in self.values}
-        return {code: value / size[code] for code, value in self.values.items() if size[code] > 0}
-
-
-def read_totals(path: Path) -> Totals:
-    """Read a CSV file with a column `comuna` (code or name) and `yield` (per hectare) or `production`, `hectares` too.
-
-    Spanish names (`rendimiento`, `produccion`, `hectareas`) are understood; separators are commas or semicolons.
-
-    Raises:
-        SettingsError: naming the file, the line, the value, and what to do.
-    """
-    rows, columns = _rows(path)
-    value = next((c for c in (*VALUE_COLUMNS, *PRODUCTION_COLUMNS) if c in columns), None)
-    if "comuna" not in columns or value is None:
-        raise SettingsError(
-            f"Expected the columns comuna and yield (or production) in {path}, got {', '.join(columns) or 'none'}. "
-            "Rename them."
-        )
-    size = next((c for c in ("hectares", "hectareas", "hectáreas") if c in columns), None)
-    codes = {name.casefold(): int(code) for code, name in _comuna_names().items()}
-    found: dict[int, float] = {}
-    hectares: dict[int, float] = {}
-    for line, row in enumerate(rows, 2):
-        code = _code(row["comuna"], codes, path, line)
-        if code in found:
-            raise SettingsError(
-                f"Expected one row a comuna, got a second for {row['comuna']!r} in line {line} of {path}. Add them up "
-                "first."
-            )
-        found[code] = _number(row[value], value, path, line)
-        if size is not None and row[size].strip():
-            hectares[code] = _number(row[size], size, path, line)
-    return Totals(found, value in PRODUCTION_COLUMNS, hectares)
-
-
-def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    if not path.is_file() or path.stat().st_size > _LARGEST:
-        raise SettingsError(f"Expected a CSV file of totals of at most 16 MB, got {path}. Check the path.")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"Expected {path} in UTF-8, got {error}. Save it as UTF-8.") from error
-    head = text.split("\n", 1)[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ",")
-    columns = [str(c).strip().casefold() for c in reader.fieldnames or ()]
-    reader.fieldnames = columns
-    try:
-        rows = [{c: row.get(c) or "" for c in columns} for row in reader]
-    except csv.Error as error:
-        raise SettingsError(f"Expected a CSV file, got {path}: {error}. Export it again.") from error
-    if not rows:
-        raise SettingsError(f"Expected a row of totals in {path}, got none. Write one a comuna.")
-    return rows, columns
-
-
-def _code(text: str, codes: Mapping[str, int], path: Path, line: int) -> int:
-    word = text.strip()
-    code = int(word) if word.isascii() and word.isdigit() else codes.get(word.casefold())
-    if code is None or code not in set(codes.values()):
-        raise SettingsError(
-            f"Expected a comuna of Chile, by its code or name, got {text!r} in line {line} of {path}. Correct it: "
-            "the view comunas of `surco sql` lists all."
-        )
-    return code
-
-
-def _number(text: str, column: str, path: Path, line: int) -> float:
-    try:
-        number = float(text.strip())
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise SettingsError(
-            f"Expected a number of 0 or more in column {column}, got {text!r} in line {line} of {path}. Correct it; "
-            "decimals are written with a point."
-        )
-    return number
 
 
 def _of_crop(store: Store, request: TotalsRequest) -> Places:
@@ -246,10 +149,3 @@ def _largest_gap(
         mean = float(np.average(fit.value[rows], weights=hectares[rows]))
         gaps.append(abs(mean - totals[name]) / max(totals[name], 1e-12) if totals[name] else abs(mean))
     return max(gaps)
-
-
-def _comuna_names() -> dict[str, str]:
-    """Name of each comuna by its code, as text."""
-    table = comunas()
-    codes, names = table["cut"].to_pylist(), table["comuna"].to_pylist()
-    return {str(code): str(name) for code, name in zip(codes, names, strict=True)}
