@@ -30,7 +30,8 @@ def connected(labels: Labels) -> tuple[Labels, Labels]:
         (H, W) int32 number of each pixel's piece, 0..m-1 in the order of their first pixels, and (m,) the label
         of each piece.
     """
-    first, second = _neighbours(np.arange(labels.size, dtype=np.int64).reshape(labels.shape))
+    kind = np.int32 if labels.size < 2**31 else np.int64
+    first, second = _neighbours(np.arange(labels.size).astype(kind).reshape(labels.shape))
     flat = labels.ravel()
     same = flat[first] == flat[second]
     graph = coo_array((np.ones(int(same.sum()), np.bool_), (first[same], second[same])), (labels.size,) * 2)
@@ -157,7 +158,9 @@ class _Merging:
         self.into[piece] = target
 
 
-def _neighbours(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _neighbours(
+    values: npt.NDArray[np.integer],
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
     """The two values at each edge between pixels, first those side by side, then those one above the other."""
     first = np.concatenate([values[:, :-1].ravel(), values[:-1].ravel()])
     return first, np.concatenate([values[:, 1:].ravel(), values[1:].ravel()])
@@ -165,9 +168,10 @@ def _neighbours(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], n
 
 def _shared_edges(pieces: Labels) -> tuple[list[int], list[int], list[int]]:
     """Pairs of pieces side by side, the lower number first, and how many pixels' edges they share."""
-    first, second = _neighbours(pieces.astype(np.int64))
+    first, second = _neighbours(pieces)
     differ = first != second
-    low, high = np.minimum(first, second)[differ], np.maximum(first, second)[differ]
+    first, second = first[differ].astype(np.int64), second[differ].astype(np.int64)
+    low, high = np.minimum(first, second), np.maximum(first, second)
     count = int(pieces.max(initial=0)) + 1
     pairs, edges = np.unique(low * count + high, return_counts=True)
     return (pairs // count).tolist(), (pairs % count).tolist(), edges.tolist()
