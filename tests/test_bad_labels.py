@@ -226,7 +226,7 @@ def test_the_check_finds_what_is_wrong_and_writes_it(tmp_path: Path, store: Path
         assert done.output.count("rather") == 2
     ranked = json.loads((tmp_path / "suspects.geojson").read_text())["features"]
     assert {one["id"] for one in ranked[:3]} == {"L3", "L7", "L30"}
-    assert len(ranked) == 45 and ranked[0]["properties"]["looks_wrong"] is True
+    assert len(ranked) == 45 and ranked[0]["properties"]["at_odds"] is True
     with (tmp_path / "suspects.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [one["id"] for one in ranked]
@@ -266,7 +266,7 @@ def test_a_check_of_sound_labels_says_so(tmp_path: Path, store: Path) -> None:
     """Nothing is made up where nothing is wrong."""
     done = run(tmp_path, store, sound(), *CHECK, "--legend", "ine")
     assert done.exit_code == 0
-    assert "0 of 45 labels look wrong" in done.output and "not in legend" not in done.output
+    assert "0 of 45 labels are at odds" in done.output and "not in legend" not in done.output
 
 
 def test_labels_of_several_levels_and_maps_at_a_level(tmp_path: Path, store: Path) -> None:

@@ -154,6 +154,7 @@ def test_names_in_use_are_kinds_of_ines_classes(label: str, at: str) -> None:
         ("code,name\n,\n", "a code of its own; got '' in row 1"),
         ('code,name\n1,"open\n', "got unexpected end of data"),
         ("code\n", "at least one; got 0 classes"),
+        ("code,name\n1,a\x1b[31m\n", "text that can be printed"),
     ],
 )
 def test_a_table_that_is_no_tree_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -104,12 +104,16 @@ def inspect_labels(
 
 
 def suspect_lines(suspects: Suspects | None, most: int) -> list[str]:
-    """The first suspects as lines of text; only those that look wrong are shown."""
+    """The first suspects as lines of text; only those that are flagged are shown."""
     if suspects is None:
         return []
     if not suspects.ranked:
         return [f"Labels {suspects.note}."]
-    lines = [f"{suspects.flagged} of {len(suspects.ranked)} labels look wrong by what the others say."]
+    lines = [
+        f"{suspects.flagged} of {len(suspects.ranked)} labels are at odds with what the others say, the worst first:"
+        if suspects.flagged
+        else f"0 of {len(suspects.ranked)} labels are at odds with what the others say."
+    ]
     lines += [
         f"  label {one.feature}: {one.given} ({one.given_probability:.2f}), rather {one.likely} "
         f"({one.likely_probability:.2f})"

@@ -70,7 +70,7 @@ class Suspects:
 
     @property
     def flagged(self) -> int:
-        """How many labels look wrong."""
+        """How many labels are at odds with the others: more than are wrong, classes that overlap among them."""
         return sum(one.flagged for one in self.ranked)
 
 

@@ -67,7 +67,7 @@ def _rows(checked: CheckedLabels) -> list[dict[str, Any]]:
             "given_probability": round(one.given_probability, 4),
             "likely_probability": round(one.likely_probability, 4),
             "margin": round(one.margin, 4),
-            "looks_wrong": one.flagged,
+            "at_odds": one.flagged,
             "feature": place[str(one.feature)],
         }
         for rank, one in enumerate(ranked, 1)
@@ -110,7 +110,7 @@ def _html(checked: CheckedLabels, rows: list[dict[str, Any]]) -> str:
     said = "".join(f"<li>{html.escape(line)}</li>" for line in checked.report.text(0).splitlines() if line)
     head = "".join(f"<th>{name}</th>" for name in _COLUMNS.values())
     body = "".join(
-        f"<tr{' class=wrong' if row['looks_wrong'] else ''}>"
+        f"<tr{' class=wrong' if row['at_odds'] else ''}>"
         + "".join(f"<td>{html.escape(str(row[key]))}</td>" for key in _COLUMNS)
         + "</tr>"
         for row in rows

@@ -85,6 +85,11 @@ class Legend:
                     f"expected at most {_MOST_CLASSES} rows, each with a code of its own; got {code!r} in row {number} "
                     f"of legend {name!r}: fill it in, or remove the row"
                 )
+            if not all(word.isprintable() for word in words.values()):
+                raise LegendError(
+                    f"expected text that can be printed; got {words!r} in row {number} of legend {name!r}: remove the "
+                    "control characters"
+                )
             table[code] = words
         levels = _levels(name, {code: words["parent"] for code, words in table.items()})
         classes = tuple(
