@@ -30,8 +30,8 @@ def connected(labels: Labels) -> tuple[Labels, Labels]:
         (H, W) int32 number of each pixel's piece, 0..m-1 in the order of their first pixels, and (m,) the label
         of each piece.
     """
-    kind = np.int32 if labels.size < 2**31 else np.int64
-    first, second = _neighbours(np.arange(labels.size).astype(kind).reshape(labels.shape))
+    pixel: npt.NDArray[np.integer] = np.arange(labels.size).reshape(labels.shape)
+    first, second = _neighbours(pixel.astype(np.int32) if labels.size < 2**31 else pixel)
     flat = labels.ravel()
     same = flat[first] == flat[second]
     graph = coo_array((np.ones(int(same.sum()), np.bool_), (first[same], second[same])), (labels.size,) * 2)
