@@ -127,7 +127,8 @@ def test_crossfit_corrects_over_confidence():
         crossfitted([FoldScores(scores, np.zeros(3), codes, np.zeros(300, np.float32))])
         for scores in (wrong, sharp)
     )
-    assert lowered < 1 < raised
+    assert lowered.factor < 1 < raised.factor
+    assert lowered.floor > raised.floor
 
 
 def test_scores_are_believed_more_with_more_labels():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from surco.adapters.errors import CardError
 
-__all__ = ["Adapter", "Learned", "damaged_card", "require_sound", "tensor"]
+__all__ = ["Adapter", "Learned", "damaged_card", "number", "require_sound", "tensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,14 @@ def require_sound(sound: bool) -> None:
     """Raise CardError where a card's fields are not what its task needs."""
     if not sound:
         raise damaged_card()
+
+
+def number(learned: Learned, name: str, *, most: float) -> float:
+    """A fact that is a number from 0 to `most`; raises CardError where it is not."""
+    found = learned.facts.get(name)
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 <= found <= most:
+        raise damaged_card()
+    return float(found)
 
 
 def tensor(

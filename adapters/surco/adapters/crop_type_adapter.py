@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from surco.adapters.blas_threads import single_threaded
 from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
 from surco.adapters.conformal import class_sets, threshold
-from surco.adapters.contract import Learned, damaged_card, tensor
+from surco.adapters.contract import Learned, number, tensor
 from surco.adapters.crop_type_fit import fit_heads
 from surco.adapters.errors import LabelsError, SettingsError, UnfittedError, VectorsError
 from surco.adapters.learned_prior import LearnedPrior, find_prior
@@ -178,6 +178,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             {
                 **written_classes(self.classes_, self.labels_per_class_),
                 "temperature": self.temperature_,
+                "floor": self.head_.floor,
             },
         )
 
@@ -188,13 +189,12 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         adapter.classes_, adapter.labels_per_class_ = read_classes(learned.facts)
         classes = len(adapter.classes_)
         adapter.n_features_in_ = dimension
+        adapter.temperature_ = number(learned, "temperature", most=np.inf)
         adapter.head_ = LinearHead(
-            tensor(learned, "weights", (dimension, classes)), tensor(learned, "bias", (classes,))
+            tensor(learned, "weights", (dimension, classes)),
+            tensor(learned, "bias", (classes,)),
+            number(learned, "floor", most=1.0),
         )
-        temperature = learned.facts.get("temperature")
-        if not (isinstance(temperature, float) and np.isfinite(temperature)):
-            raise damaged_card()
-        adapter.temperature_ = temperature
         adapter.true_probabilities_ = tensor(learned, "true_probabilities", (501,))
         distances = learned.tensors.get("distances", np.zeros(0))
         adapter.support_ = Support(

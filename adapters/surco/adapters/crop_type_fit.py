@@ -16,6 +16,7 @@ from surco.adapters.pooled_heads import HeadSettings, Labelled, PooledHeads, hel
 from surco.adapters.support import Support
 from surco.adapters.temperatures import (
     CROSSFIT_LABELS,
+    Correction,
     FoldScores,
     crossfitted,
     expected_temperature,
@@ -101,10 +102,10 @@ def fit_heads(
     heads = PooledHeads.fit(labelled.taught, codes, int(codes.max()) + 1, shape, settings)
     expected = expected_temperature(heads.counts, with_pool=scatter is not None, table=prior.temperatures)
     folds = held_out(labelled, expected, shape, settings)
-    factor = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else 1.0
-    temperature = expected * factor
-    head = _folded(heads, temperature, settings.frequency_weight, standard)
-    known = np.concatenate([f.true_probabilities(factor) for f in folds] or [np.zeros(0)])
+    correction = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else Correction()
+    temperature = expected * correction.factor
+    head = _folded(heads, temperature, correction.floor, settings.frequency_weight, standard)
+    known = np.concatenate([f.true_probabilities(correction) for f in folds] or [np.zeros(0)])
     return FittedHeads(
         head,
         temperature,
@@ -133,13 +134,13 @@ def _labelled(
 
 
 def _folded(
-    heads: PooledHeads, temperature: float, frequency_weight: float, standard: _Standard
+    heads: PooledHeads, temperature: float, floor: float, frequency_weight: float, standard: _Standard
 ) -> LinearHead:
     """One head on plain vectors: the standardisation, both heads, their temperature and the class prior."""
     weights, bias = heads.pooled(temperature)
     weights = weights / standard.spread[:, None]
     bias = bias + heads.log_prior(frequency_weight) - standard.centre @ weights
-    return LinearHead(weights.astype(np.float32), bias.astype(np.float32))
+    return LinearHead(weights.astype(np.float32), bias.astype(np.float32), floor)
 
 
 def _support(heads: PooledHeads, folds: list[FoldScores], standard: _Standard) -> Support:

@@ -30,11 +30,13 @@ _BLOCKS_A_THREAD = 8  # fewer are not worth a thread
 class LinearHead:
     """Class scores of a vector: `x @ weights + bias`.
 
-    `weights` is (D, K) float32 and `bias` is (K,) float32, both in nats.
+    `weights` is (D, K) float32 and `bias` is (K,) float32, both in nats. `floor` is the share of every row's
+    probability that is spread evenly over the classes, 0..1: some places are of a kind that no label showed.
     """
 
     weights: Floats
     bias: Floats
+    floor: float = 0.0
 
     def logits(self, vectors: Vectors, scale: Floats | None = None) -> Floats:
         """Unnormalised log-probabilities (N, K) of vectors (N, D) of any real type.
@@ -57,7 +59,8 @@ class LinearHead:
         def keep(rows: slice, scores: Floats) -> None:
             scores -= scores.max(axis=0)
             np.exp(scores, out=scores)
-            scores /= scores.sum(axis=0)
+            scores *= (1 - self.floor) / scores.sum(axis=0)
+            scores += np.float32(self.floor / len(scores))
             out[rows] = scores.T
 
         self._each_block(vectors, scale, keep)

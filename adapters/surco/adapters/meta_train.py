@@ -28,7 +28,7 @@ from surco.adapters.learned_prior import LearnedPrior
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.meta_tasks import LabelledTable, Task, draw_tasks
 from surco.adapters.pooled_heads import HeadSettings, PooledHeads
-from surco.adapters.temperatures import ANY_VECTORS, temperature_terms
+from surco.adapters.temperatures import ANY_VECTORS, EXPECTED_FLOOR, temperature_terms
 
 __all__ = ["SHOTS", "Rotation", "learned_covariance", "meta_train"]
 
@@ -235,12 +235,13 @@ def _surprise(constants: Doubles, answer: _Answer) -> tuple[float, Doubles]:
     logits -= logits.max(axis=1, keepdims=True)
     chances = np.exp(logits)
     total = chances.sum(axis=1)
-    true = (np.arange(len(logits)), answer.truth)
-    value = float((np.log(total) - logits[true]).mean())
     chances /= total[:, None]
-    chances[true] -= 1
-    slope = temperature * np.vdot(chances, answer.logits) / len(logits)
-    return value, slope * answer.terms
+    true = (np.arange(len(logits)), answer.truth)
+    plain = chances[true]
+    mixed = (1 - EXPECTED_FLOOR) * plain + EXPECTED_FLOOR / logits.shape[1]
+    away = answer.logits[true] - (chances * answer.logits).sum(axis=1)
+    slope = -temperature * ((1 - EXPECTED_FLOOR) * plain / mixed * away).mean()
+    return float(-np.log(mixed).mean()), slope * answer.terms
 
 
 def _record(

@@ -1,9 +1,9 @@
-"""How far the pooled heads are believed: log p = t * (logistic + discriminant), up to a constant.
+"""How far the pooled heads are believed: log q = t * (1.5 logistic + 0.5 discriminant), up to a constant.
 
 Few labels are believed less, so the temperature depends on the labels a class and on the number of classes, by a table
-that `meta_train` fits on tasks with spatial groups kept apart. From `CROSSFIT_LABELS` labels on, the labels
-themselves correct it. Both heads weigh the same: likelihood alone would lean on the logistic head, whose scores are
-tamer, and lose half a point of macro-F1 with few labels (docs/log.md).
+that `meta_train` fits on tasks with spatial groups kept apart. A floor is mixed in, p = (1 - floor) q + floor /
+classes: in new places some rows are of a kind that no label showed, and a temperature that had to answer for those
+would make all others too modest. From `CROSSFIT_LABELS` labels on, the labels themselves correct both.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+from scipy.optimize import minimize
+from scipy.special import expit, logit, logsumexp
 
 __all__ = [
     "ANY_VECTORS",
     "CROSSFIT_LABELS",
+    "EXPECTED_FLOOR",
+    "Correction",
     "FoldScores",
     "TemperatureTable",
     "crossfitted",
@@ -33,12 +35,23 @@ _REFERENCE_LABELS, _REFERENCE_CLASSES = 5.0, 6.0
 _MOST_LABELS = 20.0  # tables are fitted on 1 to 20 labels a class and say nothing beyond
 _SPREAD = 1.0  # prior standard deviation of the logarithm of the correction
 
+EXPECTED_FLOOR = 0.07
+_FLOOR_SPREAD = 1.0  # prior standard deviation of the logit of the floor
+
 TemperatureTable = Mapping[str, tuple[float, float, float]]
 """By "pool" and "labels" (fitted with a pool, or without one):
 log t = constant + slope * log(labels a class / 5) + slope * log(classes / 6)."""
 
-ANY_VECTORS: TemperatureTable = {"pool": (-2.0, 0.2, 0.2), "labels": (-2.1, 0.2, 0.2)}
-"""Where no tasks with the model's vectors are known."""
+ANY_VECTORS: TemperatureTable = {"pool": (-1.48, 0.32, 0.25), "labels": (-1.65, 0.4, 0.3)}
+"""Where no tasks with the model's vectors are known: the middle of what was learned without each table in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What held-out labels say of the expected temperature, a factor, and the floor, a share of the probability."""
+
+    factor: float = 1.0
+    floor: float = EXPECTED_FLOOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +68,13 @@ class FoldScores:
     codes: npt.NDArray[np.intp]
     distances: npt.NDArray[np.float32]
 
-    def true_probabilities(self, factor: float) -> Doubles:
-        """(M,) probability of the true class where the temperature is multiplied by a factor."""
-        return np.exp(-_surprises(self, factor))
+    def true_probabilities(self, correction: Correction) -> Doubles:
+        """(M,) probability of the true class after a correction."""
+        logits = correction.factor * self.pooled + self.offset
+        chosen = np.take_along_axis(logits, self.codes[:, None], axis=1)[:, 0]
+        plain: Doubles = np.exp(chosen - logsumexp(logits, axis=1))
+        mixed: Doubles = (1 - correction.floor) * plain + correction.floor / logits.shape[1]
+        return mixed
 
 
 def expected_temperature(counts: Doubles, *, with_pool: bool, table: TemperatureTable = ANY_VECTORS) -> float:
@@ -71,23 +88,24 @@ def temperature_terms(counts: Doubles) -> Doubles:
     return np.array([1.0, np.log(labels / _REFERENCE_LABELS), np.log(len(counts) / _REFERENCE_CLASSES)])
 
 
-def crossfitted(folds: Sequence[FoldScores]) -> float:
-    """The factor of the temperature that makes held-out labels most likely.
+def crossfitted(folds: Sequence[FoldScores]) -> Correction:
+    """The correction that makes held-out labels most likely.
 
-    Its logarithm has a normal prior around zero (standard deviation 1), so that few labels move it little.
+    The logarithm of the factor and the logit of the floor have normal priors around what is expected (standard
+    deviation 1), so that few labels move them little.
     """
 
-    def surprise(log_factor: float) -> float:
-        factor = float(np.exp(log_factor))
-        return float(sum(_surprises(f, factor).sum() for f in folds)) + 0.5 * (log_factor / _SPREAD) ** 2
+    def surprise(moved: Doubles) -> float:
+        correction = _corrected(moved)
+        chances = np.concatenate([f.true_probabilities(correction) for f in folds])
+        return float(0.5 * np.square(moved).sum() - np.log(chances).sum())
 
-    best = minimize_scalar(surprise, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(best.x))
+    best = minimize(
+        surprise, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-3, 2)], options={"maxiter": 20}
+    )
+    return _corrected(best.x)
 
 
-def _surprises(fold: FoldScores, factor: float) -> Doubles:
-    """(M,) negative log-probability of the true classes."""
-    logits = factor * fold.pooled + fold.offset
-    chosen = np.take_along_axis(logits, fold.codes[:, None], axis=1)[:, 0]
-    surprises: Doubles = logsumexp(logits, axis=1) - chosen
-    return surprises
+def _corrected(moved: Doubles) -> Correction:
+    floor = expit(logit(EXPECTED_FLOOR) + _FLOOR_SPREAD * moved[1])
+    return Correction(float(np.exp(_SPREAD * moved[0])), float(floor))
