@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import shapely
 
 from surco.adapters import (
     CropTypeAdapter,
@@ -20,21 +17,18 @@ from surco.adapters import (
     read_card,
     save_adapter,
 )
-from surco.adapters.boundaries.windows import OverlappingWindow, overlapping_windows
-from surco.adapters.pixel_votes import Votes
+from surco.adapters.boundaries import overlapping_windows
 from surco.adapters.segmentation_adapter import PixelClasses, SegmentationAdapter
 from surco.api.boundaries import found_objects, shipped_finder
 from surco.api.exports import write_map
 from surco.api.fitting import describe_scores
-from surco.api.maps import Places, Predicted
 from surco.api.pixel_areas import PixelArea, PixelRequest, open_pixels
 from surco.api.pixel_labels import PixelSample, labelled_pixels, sample_pixels
 from surco.api.pixel_maps import write_pixel_map
+from surco.api.pixel_voting import Classified, Coded, parcel_map, voted
 from surco.api.refusals import ExportError, SettingsError
 from surco.embedstore import Store, read_labels
-from surco.encoder.grid import Window
-from surco.encoder.parcels import ParcelIndex, Parcels, read_parcels
-from surco.encoder.pool import SHARE
+from surco.encoder.parcels import read_parcels
 
 __all__ = ["SegmentReport", "SegmentRequest", "describe_segments", "segment"]
 
@@ -42,8 +36,6 @@ _SIDE = 256
 _LEAST_POOL = 50
 """Rows that `LocalScatter` asks for."""
 Progress = Callable[[int, int, str], None]
-Classified = Iterator[tuple[OverlappingWindow, PixelClasses]]
-Coded = Iterator[tuple[OverlappingWindow, npt.NDArray[np.int32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +117,11 @@ def segment(request: SegmentRequest, progress: Progress | None = None) -> Segmen
                 "season": pixels.season,
                 "unit": "pixels",
             }
-            codes = (
-                _codes(classified)
-                if request.fields is None
-                else _voted(classified, ready, pixels, request.fields)
-            )
+            codes = _codes(classified, ready, pixels, request.fields)
             rows = write_pixel_map(codes, pixels, ready.classes, request.out, tags)
             areas = rows * abs(pixels.transform.a * pixels.transform.e) / 1e4
         else:
-            predicted = _parcel_map(classified, ready, pixels, parcels)
+            predicted = parcel_map(classified, pixels, parcels, ready.name, ready.classes)
             write_map(predicted, request.out)
             known = predicted.class_index[predicted.class_index >= 0]
             rows, areas = np.bincount(known, minlength=len(ready.classes)), predicted.hectares()
@@ -237,46 +225,7 @@ def _classified(ready: _Ready, pixels: PixelArea, progress: Progress | None) -> 
         yield window, PixelClasses(found.codes[inner], found.probabilities[inner], found.classes)
 
 
-def _codes(classified: Classified) -> Coded:
-    for window, found in classified:
-        yield window, found.codes
-
-
-def _voted(classified: Classified, ready: _Ready, pixels: PixelArea, method: str) -> Coded:
-    """Codes of pixels, those of a found field what its pixels voted for; all are classified before."""
-    fields = found_objects(pixels, shipped_finder(method))
-    votes, codes = Votes(len(fields), len(ready.classes)), np.full(pixels.shape, -1, np.int32)
-    windows = []
-    for window, found in classified:
-        top, left, bottom, right = window.inner
-        place = slice(top, bottom), slice(left, right)
-        votes.add(found.probabilities.reshape(-1, len(ready.classes)), fields.labels[place].ravel() - 1)
-        codes[place] = found.codes
-        windows.append((window, place))
-    won = np.append(votes.result().codes, -1)
-    voting = (fields.labels > 0) & (codes >= 0)
-    codes[voting] = won[fields.labels[voting] - 1]
-    for window, place in windows:
-        yield window, codes[place]
-
-
-def _parcel_map(classified: Classified, ready: _Ready, pixels: PixelArea, parcels: Parcels) -> Predicted:
-    index, votes = ParcelIndex(parcels, pixels.crs), Votes(len(parcels.id), len(ready.classes))
-    for window, found in classified:
-        place = _grid_window(window, pixels)
-        parcel, pixel, share = index.locate(place)
-        flat = found.probabilities.reshape(-1, len(ready.classes))
-        votes.add(flat[pixel], parcel.astype(np.int64), share / SHARE)
-    counted = votes.result()
-    table = pa.table({"geometry": pa.array(shapely.to_wkb(parcels.geometry).tolist(), pa.binary())})
-    ids: npt.NDArray[np.object_] = parcels.id
-    places = Places("parcels", pixels.season, None, pixels.model_id, 0, table, ids, parcels.area / 1e4)
-    return Predicted(places, ready.name, ready.classes, counted.probabilities, counted.codes.astype(np.int64))
-
-
-def _grid_window(window: OverlappingWindow, pixels: PixelArea) -> Window:
-    top, left, bottom, right = window.inner
-    inner = OverlappingWindow(window.row, window.column, window.inner, window.inner)
-    return Window(
-        window.row, window.column, pixels.crs, inner.transform(pixels.transform), right - left, bottom - top
-    )
+def _codes(classified: Classified, ready: _Ready, pixels: PixelArea, method: str | None) -> Coded:
+    if method is None:
+        return ((window, found.codes) for window, found in classified)
+    return voted(classified, found_objects(pixels, shipped_finder(method)), len(ready.classes))
