@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from test_cli import refused, surco
+from test_evaluate_scripts import SCRIPTS, write_table
 
 from surco.encoder import BandMeanEncoder, EncoderError, SampleSeries, load_encoder
 from surco.encoder.channels import CHANNELS, INDEX
@@ -362,3 +364,34 @@ def test_the_command_writes_nothing_where_nothing_helps(samples: Path, tmp_path:
     result = surco("fine-tune", tmp_path / "lot.parquet", "--out", out, "--model", source)
     assert "No step helped" in result.output
     assert not out.exists()
+
+
+def test_the_comparison_scores_every_method_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The script scores each method on the same draws, by the model that has not seen the table; once is enough."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import compare_finetune
+
+    write_table(tmp_path / "north.parquet", 0)
+    card = {"model_id": "tiny-1", "left_out": ["north"]}
+    save_checkpoint(tmp_path / "models" / "without_north.safetensors", small_encoder().model, card)
+    methods = ("frozen", "tuned, last layer", "small net from scratch")
+    words = [
+        str(tmp_path),
+        "--models",
+        str(tmp_path / "models"),
+        "--out",
+        str(tmp_path / "out"),
+        "--tables",
+        "north",
+    ]
+    words += ["--shots", "3", "--draws", "2", "--methods", *methods]
+    for _ in range(2):
+        compare_finetune.main(words)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines()]
+    assert sorted((r["method"], r["draw"]) for r in rows) == sorted((m, d) for m in methods for d in range(2))
+    assert all(0.0 <= r["f1"] <= 1.0 for r in rows)
+    printed = capsys.readouterr().out
+    assert "3 labels a class, 2 tasks of 1 tables" in printed
+    assert "| frozen |" in printed
