@@ -210,7 +210,7 @@ def plot(curves: Curves, path: Path) -> None:
     figure.supxlabel("labels")
     figure.supylabel("macro-F1 on groups held out")
     figure.legend(
-        *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+        *axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
     )
     figure.savefig(path, dpi=110)
     plt.close(figure)
