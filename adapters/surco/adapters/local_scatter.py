@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from surco.adapters.errors import VectorsError
 
-__all__ = ["LocalScatter"]
+__all__ = ["LEAST_ROWS", "LocalScatter"]
 
 Doubles = npt.NDArray[np.float64]
-_LEAST_ROWS = 50  # fewer vectors have no neighbours to speak of
+LEAST_ROWS = 50
+"""Rows below which vectors have no neighbours to speak of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ class LocalScatter:
 
 def _checked(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     table = np.asarray(vectors, np.float32)
-    if table.ndim != 2 or len(table) < _LEAST_ROWS:
+    if table.ndim != 2 or len(table) < LEAST_ROWS:
         raise VectorsError(
-            f"a pool needs at least {_LEAST_ROWS} vectors, shape (rows, dimension), to show what its neighbours share; "
+            f"a pool needs at least {LEAST_ROWS} vectors, shape (rows, dimension), to show what its neighbours share; "
             f"got shape {table.shape}: give more rows of the table, or leave pool out"
         )
     bad = ~np.isfinite(table).all(axis=1)

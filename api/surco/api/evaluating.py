@@ -28,6 +28,7 @@ from surco.adapters.evaluation import (
     spatial_blocks,
 )
 from surco.adapters.legends import load_legend
+from surco.api.crop_fits import crop_adapter
 from surco.api.evaluating_samples import labelled_samples
 from surco.api.evaluating_store import StoreRows, Unit, labelled_rows, unseen
 from surco.api.refusals import ExportError, SettingsError
@@ -85,7 +86,7 @@ def evaluate_samples(
     """
     rows = labelled_samples(path, model, split, beside=beside, least=least, progress=progress)
     kind = _split(rows.data, split, rows.split_values)
-    found = _evaluated(rows.data, kind, legend, 0 if quick else draws, progress)
+    found = _evaluated(rows.data, rows.encoder.model_id, kind, legend, 0 if quick else draws, progress)
     title = f"Crop types of {path.stem}, by {rows.encoder.model_id}"
     about = About(title, "the crop-type adapter", (*rows.facts, _made_today()), _known(rows.encoder, path))
     return Report(found, about)
@@ -131,7 +132,7 @@ def evaluate_store(
     """
     _, rows = question.rows()
     kind = _split(rows.data, question.split, rows.split_values)
-    found = _evaluated(rows.data, kind, question.legend, 0 if quick else draws, progress)
+    found = _evaluated(rows.data, rows.model_id, kind, question.legend, 0 if quick else draws, progress)
     title = f"Crop types of {question.labels.stem}, by {rows.model_id}"
     return Report(found, About(title, "a crop-type adapter", (*rows.facts, _made_today())))
 
@@ -183,11 +184,16 @@ def _unit(asked: Unit, card: Mapping[str, Any]) -> Unit:
 
 
 def _evaluated(
-    data: Labelled, split: Split, legend: str | None, draws: int, progress: Progress | None
+    data: Labelled,
+    model_id: str,
+    split: Split,
+    legend: str | None,
+    draws: int,
+    progress: Progress | None,
 ) -> Evaluation:
     """The evaluation of a crop-type adapter; no draws mean no curves and no forests."""
     return evaluate(
-        CropTypeAdapter(),
+        crop_adapter(model_id),
         data,
         split,
         parents=_parents_of(legend, data.classes),

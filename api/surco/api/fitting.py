@@ -15,6 +15,7 @@ from surco.adapters import (
     CropTypeAdapter,
     CrossValidation,
     Estimate,
+    LocalScatter,
     Scores,
     cross_validate,
     read_card,
@@ -22,6 +23,7 @@ from surco.adapters import (
 )
 from surco.adapters.label_quality import LabelReport
 from surco.adapters.legends import Legend, MixedFit, fit_mixed, load_legend
+from surco.api.crop_fits import crop_adapter, pool_of
 from surco.api.label_checking import inspected, observed
 from surco.api.legend_levels import legend_record
 from surco.api.maps import vectors
@@ -97,7 +99,12 @@ def fit_adapter(
     fit_ms = 1000.0 * (time.perf_counter() - began)
     exact = ~np.isin(mixed.labels.y, list(mixed.labels.among)) if mixed else np.ones(len(y), bool)
     validation = cross_validate(
-        CropTypeAdapter(), examples.X[exact], y[exact], examples.groups[exact], pool=pool, baselines=baselines
+        crop_adapter(examples.model_id),
+        examples.X[exact],
+        y[exact],
+        examples.groups[exact],
+        pool=pool,
+        baselines=baselines,
     )
     quality = inspected(found, matched, tree, pool=pool, folds=5, suspects=len(y) <= MOST_JUDGED)
     training = {
@@ -132,13 +139,14 @@ def _names(classes: object) -> list[str]:
 
 
 def _fitted(
-    examples: Examples, tree: Legend | None, pool: npt.NDArray[np.float32]
+    examples: Examples, tree: Legend | None, pool: LocalScatter | None
 ) -> tuple[CropTypeAdapter, npt.NDArray[np.str_], MixedFit | None]:
     """The adapter, the class that each example was used as, and what a legend made of the labels."""
+    unfitted = crop_adapter(examples.model_id)
     if tree is None:
-        adapter = CropTypeAdapter().fit(examples.X, examples.y, groups=examples.groups, pool=pool)
+        adapter = unfitted.fit(examples.X, examples.y, groups=examples.groups, pool=pool)
         return adapter, examples.y, None
-    fit = fit_mixed(CropTypeAdapter(), examples.X, examples.y, tree, groups=examples.groups, pool=pool)
+    fit = fit_mixed(unfitted, examples.X, examples.y, tree, groups=examples.groups, pool=pool)
     return fit.adapter, fit.y, fit
 
 
@@ -166,14 +174,13 @@ def _mixed_lines(fit: MixedFit | None) -> list[str]:
     return lines
 
 
-def _pool(store: Store, examples: Examples, season: str | None) -> npt.NDArray[np.float32]:
-    """Evenly spaced vectors of the table that the examples come from."""
+def _pool(store: Store, examples: Examples, season: str | None) -> LocalScatter | None:
+    """What evenly spaced vectors of the table that the examples come from say."""
     table = store.read(
         examples.unit, season=season, model_id=examples.model_id, columns=["embedding", "embedding_scale"]
     )
     step = max(1, table.num_rows // POOL_ROWS)
-    rows = vectors(table.take(np.arange(0, table.num_rows, step)[:POOL_ROWS]))
-    return rows[rows.any(axis=1)]
+    return pool_of(vectors(table.take(np.arange(0, table.num_rows, step)[:POOL_ROWS])))
 
 
 def _validation_lines(validation: CrossValidation) -> list[str]:

@@ -41,6 +41,11 @@ __all__ = ["meta_train_"]
     help="Tasks of a table for each number of labels.",
 )
 @click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--left-out",
+    type=click.Path(path_type=Path),
+    help="Folder of models trained without some of the tables; tasks come from what each has not seen.",
+)
 def meta_train_(
     samples: Path,
     out: Path,
@@ -50,6 +55,7 @@ def meta_train_(
     pseudo: bool,
     tasks: int,
     seed: int,
+    left_out: Path | None,
 ) -> None:
     """Learn from the tasks of many sample tables what the next fit starts from: SAMPLES is their folder."""
     from surco.api.meta_training import train_prior
@@ -65,6 +71,7 @@ def meta_train_(
             pseudo=pseudo,
             tasks=tasks,
             seed=seed,
+            left_out=left_out,
             progress=report,
         )
     for warning in noted:

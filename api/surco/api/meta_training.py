@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from surco.adapters import LabelledTable, clustered_table, meta_train
+from surco.adapters import LabelledTable, Rotation, clustered_table, meta_train
 from surco.api.errors import ApiError
 from surco.api.whole_file import whole_file
 from surco.embedstore import dequantize, quantize
@@ -35,19 +36,21 @@ def train_prior(
     pseudo: bool = True,
     tasks: int = 12,
     seed: int = 0,
+    left_out: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> str:
     """Learn a prior for one encoder's vectors and write its files into the folder `out`.
 
     Tasks are drawn from the real tables of `samples`, from `simulated` series of each climate of the synthetic
     country, and, where `pseudo`, from clusters of the real tables taken as unlabelled. Vectors are those a store would
-    hold, quantised.
+    hold, quantised. `left_out` is a folder of the same recipe's models that were trained without some of the tables
+    (`scripts/leave_files_out.py`): tasks then come from tables as models see them that have not seen those.
 
     Returns:
         What was done, for people.
 
     Raises:
-        ApiError: `out` exists.
+        ApiError: `out` exists, or `left_out` holds no such models.
         EncoderError: tables or a model that cannot be used.
         AdapterError: tables that no task can be drawn from.
     """
@@ -59,12 +62,15 @@ def train_prior(
 
     encoder = load_encoder(model)
     tables = [*_real(encoder, samples, without, pseudo), *_synthetic(encoder, simulated, seed)]
+    rotations = [] if left_out is None else list(_rotations(left_out, samples, without, pseudo))
 
     def told(what: str, done: int, total: int) -> None:
         if progress is not None:
             progress(done, total, what)
 
-    prior = meta_train(tables, model_id=encoder.model_id, tasks=tasks, seed=seed, progress=told)
+    prior = meta_train(
+        tables, model_id=encoder.model_id, rotations=rotations, tasks=tasks, seed=seed, progress=told
+    )
     _write(out, prior.as_files())
     drawn = sum(t["tasks"] for t in prior.record["tables"])
     return (
@@ -99,6 +105,23 @@ def _real(encoder: Encoder, samples: Path, without: tuple[str, ...], pseudo: boo
             )
 
 
+def _rotations(folder: Path, samples: Path, without: tuple[str, ...], pseudo: bool) -> Iterator[Rotation]:
+    """The real tables as each model of a folder sees them, with the tables that it has not seen."""
+    from surco.encoder import load_encoder
+
+    cards = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    unseen = {card: frozenset(json.loads(card.read_text()).get("left_out", ())) for card in cards}
+    if not any(unseen.values()):
+        raise ApiError(
+            f"Expected in {folder} models with cards that name the tables they were trained without (`left_out`), got "
+            f"{len(cards)} cards and no such name. Make them with scripts/leave_files_out.py, or leave --left-out out."
+        )
+    for card, names in unseen.items():
+        if names - set(without):
+            encoder = load_encoder(str(card.with_suffix(".safetensors")))
+            yield Rotation(list(_real(encoder, samples, without, pseudo)), names)
+
+
 def _synthetic(encoder: Encoder, count: int, seed: int) -> Iterator[LabelledTable]:
     from surco.encoder.simulate import simulate_series
 
@@ -118,5 +141,5 @@ def _synthetic(encoder: Encoder, count: int, seed: int) -> Iterator[LabelledTabl
 def _vectors(encoder: Encoder, series: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Vectors as a store gives them back (M, D), and which of the rows (N,) have one."""
     made = encoder.encode(series.values, series.valid, series.dates, series.lonlat, series.static)
-    seen: npt.NDArray[np.bool_] = np.isfinite(made).all(axis=1)
+    seen = np.asarray(np.isfinite(made).all(axis=1))
     return dequantize(*quantize(made[seen])), seen

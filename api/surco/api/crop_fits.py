@@ -1,0 +1,22 @@
+"""What every fit of crop types in this room starts from: the model's shipped prior, and the table as a pool."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from surco.adapters import CropTypeAdapter, LocalScatter, shipped_priors
+from surco.adapters.local_scatter import LEAST_ROWS
+
+__all__ = ["crop_adapter", "pool_of"]
+
+
+def crop_adapter(model_id: str) -> CropTypeAdapter:
+    """An unfitted adapter for a model's vectors, with what tasks elsewhere taught where Surco ships that."""
+    return CropTypeAdapter(prior=model_id if model_id in shipped_priors() else "")
+
+
+def pool_of(rows: npt.NDArray[np.float32]) -> LocalScatter | None:
+    """What the unlabelled vectors (M, D) of a table say; None where there are too few. Rows of zeros are not seen."""
+    seen = rows[rows.any(axis=1)]
+    return LocalScatter.of(seen) if len(seen) >= LEAST_ROWS else None
