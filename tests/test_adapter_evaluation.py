@@ -7,7 +7,14 @@ import pytest
 from adapter_contract import labelled_vectors
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from surco.adapters import BASELINES, CropTypeAdapter, LabelsError, VectorsError, cross_validate, holdout_report
+from surco.adapters import (
+    BASELINES,
+    CropTypeAdapter,
+    LabelsError,
+    VectorsError,
+    cross_validate,
+    holdout_report,
+)
 
 
 def _predictions(n=400, classes=4, seed=0, sharp=1.5):

@@ -252,7 +252,10 @@ def test_the_sample_names_its_unit(valley: Path, tmp_path: Path) -> None:
         feature["properties"]["class"] = "wheat"
     out.write_text(json.dumps(content))
     answer = area_answer(question(valley, unit="auto"), sample=out)
-    assert "fitted on parcels of 2024-25: whether the sample meets its labels was not looked at" in answer.notes[-1]
+    assert (
+        "fitted on parcels of 2024-25: whether the sample meets its labels was not looked at"
+        in answer.notes[-1]
+    )
     assert (answer.unit, answer.resolution) == ("cells", 9)
 
 

@@ -239,7 +239,7 @@ def test_models_and_adapters_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_adapter_is_removed_from_the_next_version_only(tmp_path: Path) -> None:
-    """A removed adapter is gone for new readers, stays in the earlier version, is logged, and comes back by rollback."""
+    """A removed adapter is gone for new readers, stays in the earlier version, and comes back by rollback."""
     store = small_store(tmp_path / "s", 10)
     with store.transaction() as tx:
         tx.put_adapter("crops", {"card.json": b"{}"})
