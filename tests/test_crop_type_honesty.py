@@ -28,7 +28,7 @@ def _places(n, seed, classes=6, noise=2.0, shift=0.6):
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9])
 def test_sets_hold_the_true_class_as_often_as_asked(coverage):
-    """In places that taught nothing, the share of sets with the true class is what was asked, within three points."""
+    """In places that taught nothing sets hold the true class at most two points less often than asked, six more."""
     held, sizes = [], []
     for seed in range(12):
         X, y, places = _places(1200, 100 + seed)
@@ -39,7 +39,7 @@ def test_sets_hold_the_true_class_as_often_as_asked(coverage):
         sets = adapter.predict_set(X[~ours], coverage)
         held.append(sets[np.arange(len(sets)), y[~ours]].mean())
         sizes.append(sets.sum(axis=1).mean())
-    assert np.mean(held) == pytest.approx(coverage, abs=0.03)
+    assert coverage - 0.02 < np.mean(held) < coverage + 0.06
     assert np.mean(sizes) < 0.75 * 6
 
 
@@ -63,7 +63,7 @@ def test_a_coverage_that_no_labels_can_promise_is_refused():
 def test_without_held_out_labels_sets_follow_the_expected_probabilities():
     """Where nothing could be held out, a set reaches the coverage that the probabilities themselves promise."""
     chances = np.random.default_rng(0).dirichlet(np.full(5, 0.5), 4000)
-    quantiles = true_probabilities(np.zeros(0), chances)
+    quantiles = true_probabilities(np.zeros(0), chances, 1e6)
     sets = class_sets(chances.astype(np.float32), threshold(quantiles, 0.9))
     truth = np.array([np.random.default_rng(i).choice(5, p=row) for i, row in enumerate(chances)])
     assert sets[np.arange(4000), truth].mean() == pytest.approx(0.9, abs=0.03)

@@ -1,8 +1,9 @@
 """Sets of classes that hold the true one with a chosen probability, calibrated on places that taught nothing.
 
 Least ambiguous sets (Sadinle, Lei and Wasserman 2019, JASA 114): every class whose probability reaches a threshold, the
-quantile of the true class's probability among labels of held-out groups. Few such labels are stretched by what the
-adapter itself expects of the table: classes drawn from its calibrated probabilities, worth a fixed number of labels.
+quantile of the true class's probability. Two views of it count alike: labels of held-out groups, a gloomy one, because
+those who judge them learned from fewer labels, and what the adapter expects of the table, classes drawn from its own
+probabilities, a sunny one where a class has a label or two.
 """
 
 from __future__ import annotations
@@ -15,19 +16,25 @@ from surco.adapters.errors import SettingsError
 __all__ = ["class_sets", "threshold", "true_probabilities"]
 
 Doubles = npt.NDArray[np.float64]
-_EXPECTED_LABELS = 20.0
+_STRANGE = 0.25  # share of rows that follow no probability after one label a class
 _LEVELS = np.linspace(0, 1, 501)
 
 
-def true_probabilities(held_out: Doubles, expected: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+def true_probabilities(
+    held_out: Doubles, expected: npt.NDArray[np.floating], labels: float
+) -> npt.NDArray[np.float32]:
     """501 quantiles, evenly spaced, of the probability that the true class gets.
 
     Args:
         held_out: (M,) probability of the true class of labels that were held out; M may be 0.
         expected: (R, K) probabilities of rows of the table: what the adapter expects the truth to be.
+        labels: of a class, in the mean.
     """
+    strange = _STRANGE / labels**2
+    truth = (1 - strange) * expected + strange / expected.shape[1]
+    worth = max(len(held_out), 1) / len(expected)
     values = np.concatenate([held_out, expected.ravel()])
-    weights = np.concatenate([np.ones(len(held_out)), expected.ravel() * (_EXPECTED_LABELS / len(expected))])
+    weights = np.concatenate([np.ones(len(held_out)), worth * truth.ravel()])
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) - weights[order] / 2
     quantiles = np.interp(_LEVELS * weights.sum(), reached, values[order])

@@ -109,7 +109,7 @@ def fit_heads(
     return FittedHeads(
         head,
         temperature,
-        true_probabilities(known, head.probabilities(rows)),
+        true_probabilities(known, head.probabilities(rows), len(codes) / len(heads.counts)),
         _support(heads, folds, standard),
     )
 

@@ -11,9 +11,12 @@ from surco.adapters.local_scatter import LEAST_ROWS
 __all__ = ["crop_adapter", "pool_of"]
 
 
-def crop_adapter(model_id: str) -> CropTypeAdapter:
-    """An unfitted adapter for a model's vectors, with what tasks elsewhere taught where Surco ships that."""
-    return CropTypeAdapter(prior=model_id if model_id in shipped_priors() else "")
+def crop_adapter(model_id: str, pool: LocalScatter | None) -> CropTypeAdapter:
+    """An unfitted adapter for a model's vectors; without a pool it starts from the prior that Surco ships, if any.
+
+    With a pool the prior of other places adds nothing (docs/log.md).
+    """
+    return CropTypeAdapter(prior=model_id if pool is None and model_id in shipped_priors() else "")
 
 
 def pool_of(rows: npt.NDArray[np.float32]) -> LocalScatter | None:

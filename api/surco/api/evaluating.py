@@ -193,7 +193,7 @@ def _evaluated(
 ) -> Evaluation:
     """The evaluation of a crop-type adapter; no draws mean no curves and no forests."""
     return evaluate(
-        crop_adapter(model_id),
+        crop_adapter(model_id, data.pool),
         data,
         split,
         parents=_parents_of(legend, data.classes),

@@ -99,7 +99,7 @@ def fit_adapter(
     fit_ms = 1000.0 * (time.perf_counter() - began)
     exact = ~np.isin(mixed.labels.y, list(mixed.labels.among)) if mixed else np.ones(len(y), bool)
     validation = cross_validate(
-        crop_adapter(examples.model_id),
+        crop_adapter(examples.model_id, pool),
         examples.X[exact],
         y[exact],
         examples.groups[exact],
@@ -142,7 +142,7 @@ def _fitted(
     examples: Examples, tree: Legend | None, pool: LocalScatter | None
 ) -> tuple[CropTypeAdapter, npt.NDArray[np.str_], MixedFit | None]:
     """The adapter, the class that each example was used as, and what a legend made of the labels."""
-    unfitted = crop_adapter(examples.model_id)
+    unfitted = crop_adapter(examples.model_id, pool)
     if tree is None:
         adapter = unfitted.fit(examples.X, examples.y, groups=examples.groups, pool=pool)
         return adapter, examples.y, None
