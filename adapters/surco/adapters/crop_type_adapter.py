@@ -52,8 +52,8 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def __init__(
         self,
         C: float = 0.1,
-        prior_strength: float = 30.0,
-        mean_strength: float = 1.0,
+        prior_strength: float = 20.0,
+        mean_strength: float = 0.0,
         borrowed: float = 1.0,
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",

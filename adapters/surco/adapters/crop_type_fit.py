@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.adapters.borrowing import with_neighbours
-from surco.adapters.conformal import true_probabilities
+from surco.adapters.conformal import ALWAYS, true_probabilities
 from surco.adapters.learned_prior import LearnedPrior
 from surco.adapters.linear_head import LinearHead
 from surco.adapters.local_scatter import LocalScatter
@@ -105,7 +105,10 @@ def fit_heads(
     correction = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else Correction()
     temperature = expected * correction.factor
     head = _folded(heads, temperature, correction.floor, settings.frequency_weight, standard)
-    known = np.concatenate([f.true_probabilities(correction) for f in folds] or [np.zeros(0)])
+    known = np.concatenate(
+        [np.where(f.likeliest(correction), ALWAYS, f.true_probabilities(correction)) for f in folds]
+        or [np.zeros(0)]
+    )
     return FittedHeads(
         head,
         temperature,

@@ -43,7 +43,7 @@ TemperatureTable = Mapping[str, tuple[float, float, float]]
 """By "pool" and "labels" (fitted with a pool, or without one):
 log t = constant + slope * log(labels a class / 5) + slope * log(classes / 6)."""
 
-ANY_VECTORS: TemperatureTable = {"pool": (-1.48, 0.32, 0.25), "labels": (-1.65, 0.4, 0.3)}
+ANY_VECTORS: TemperatureTable = {"pool": (-1.75, 0.38, 0.33), "labels": (-1.9, 0.5, 0.4)}
 """Where no tasks with the model's vectors are known: the middle of what was learned without each table in turn."""
 
 
@@ -76,6 +76,13 @@ class FoldScores:
         plain: Doubles = np.exp(chosen - logsumexp(logits, axis=1))
         mixed: Doubles = (1 - correction.floor) * plain + correction.floor / logits.shape[1]
         return mixed
+
+    def likeliest(self, correction: Correction) -> npt.NDArray[np.bool_]:
+        """(M,) whether the true class was the likeliest after a correction."""
+        found: npt.NDArray[np.bool_] = (correction.factor * self.pooled + self.offset).argmax(
+            axis=1
+        ) == self.codes
+        return found
 
 
 def expected_temperature(counts: Doubles, *, with_pool: bool, table: TemperatureTable = ANY_VECTORS) -> float:
