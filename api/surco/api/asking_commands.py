@@ -29,6 +29,9 @@ PORT = click.option("--port", default=8765, show_default=True, type=click.IntRan
     "--level", type=click.IntRange(1), help="Level of the legend to sum classes up to; 1 are its roots."
 )
 @LEGEND
+@click.option(
+    "--abstain", type=float, help="Give no class where a place's support is below this: 0.05 is usual."
+)
 def map_(
     store: Path,
     adapter: str,
@@ -38,9 +41,14 @@ def map_(
     res: int | None,
     level: int | None,
     legend: str | None,
+    abstain: float | None,
 ) -> None:
     """Write the map of an adapter: classes and probabilities of every cell or parcel, or values with intervals."""
     if adapter_task(Store.open(store), adapter) == "yield":
+        if abstain is not None:
+            raise SettingsError(
+                "Expected no --abstain for a yield adapter. Leave it out: its intervals say how sure it is."
+            )
         _map_values(store, adapter, out, season, unit, res, level)
         return
     from surco.api.legend_levels import adapter_legend, summed_up
@@ -55,9 +63,16 @@ def map_(
     predicted = predict_table(opened, adapter, season, unit, res)
     if tree is not None and level is not None:
         predicted = summed_up(predicted, tree, level)
+    strange = 0
+    if abstain is not None:
+        from surco.api.abstaining import abstained
+
+        predicted, strange = abstained(opened, predicted, abstain)
     write_map(predicted, out)
     places = predicted.places
     click.echo(f"{len(places.id):,} {unit} of season {places.season} -> {out}")
+    if abstain is not None:
+        click.echo(f"  {strange:,} of them are unlike every labelled class and have none.")
     for name, hectares in sorted(
         zip(predicted.classes, predicted.hectares(), strict=True), key=lambda row: -row[1]
     ):
