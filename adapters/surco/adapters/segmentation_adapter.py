@@ -59,8 +59,8 @@ class SegmentationAdapter(CropTypeAdapter):
     def __init__(
         self,
         C: float = 0.1,
-        prior_strength: float = 100.0,
-        mean_strength: float = 1.0,
+        prior_strength: float = 20.0,
+        mean_strength: float = 0.0,
         borrowed: float = 1.0,
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",
@@ -69,8 +69,7 @@ class SegmentationAdapter(CropTypeAdapter):
         sharpness: float = 0.3,
         rounds: int = 10,
     ) -> None:
-        super().__init__(C, prior_strength, mean_strength, borrowed, frequency_weight, scaling)
-        self.prior = prior
+        super().__init__(C, prior_strength, mean_strength, borrowed, frequency_weight, scaling, prior)
         self.context = context
         self.sharpness = sharpness
         self.rounds = rounds
