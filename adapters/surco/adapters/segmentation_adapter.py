@@ -43,8 +43,8 @@ class SegmentationAdapter(CropTypeAdapter):
 
     Args:
         C: as of `CropTypeAdapter`, like all up to `prior`.
-        prior_strength: see there.
-        mean_strength: see there.
+        prior_strength: see there; more than there, for the pixels of a field are no labels of their own.
+        mean_strength: see there; more than there for the same reason.
         borrowed: see there.
         frequency_weight: see there.
         scaling: see there.
@@ -59,8 +59,8 @@ class SegmentationAdapter(CropTypeAdapter):
     def __init__(
         self,
         C: float = 0.1,
-        prior_strength: float = 20.0,
-        mean_strength: float = 0.0,
+        prior_strength: float = 100.0,
+        mean_strength: float = 1.0,
         borrowed: float = 1.0,
         frequency_weight: float = 0.25,
         scaling: Literal["common", "each"] = "common",

@@ -92,7 +92,7 @@ def rank_suspects(
         groups: (N,) spatial block of each row: a label is never judged by others of its block. None takes each label
             for itself.
         features: (N,) which label each row belongs to; None takes each row for one.
-        adapter: the classifier that judges; None takes `CropTypeAdapter()`.
+        adapter: the classifier that judges; None takes a `CropTypeAdapter` that is slow to believe single labels.
         folds: how many parts the groups are split into, at most.
         also: what the classifier's `fit` takes beside, such as `pool`.
 
@@ -112,7 +112,8 @@ def rank_suspects(
     if why_not:
         return Suspects((), tuple(names.tolist()), why_not)
     classes, codes = checked_labels(labels, len(vectors))
-    judge = CropTypeAdapter() if adapter is None else adapter
+    # Means and covariance that lean on the others believe a lone label less: it may be the wrong one.
+    judge = CropTypeAdapter(prior_strength=100.0, mean_strength=1.0) if adapter is None else adapter
     own, other, likely = _held_out(judge, vectors, codes, blocks, folds, also)
     margin = _margin(vectors, codes)
     usual = _means(own, codes, len(classes))
