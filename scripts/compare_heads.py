@@ -22,7 +22,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from encoder_scores import markdown
-from head_tables import NO_CLASS, encoders_of, priors_of, raw_table, read_tables, vector_table
+from encoder_sources import encoders
+from head_tables import NO_CLASS, priors_of, raw_table, read_tables, vector_table
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -184,7 +185,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "The number of unique classes")  # scikit-learn, of one label a class
     series = read_tables(args.samples)
-    by_table = encoders_of(args.model, list(series))
+    by_table = encoders(args.model, list(series))
     priors = priors_of(by_table, series, tasks=args.meta_tasks, seed=args.seed)
     for name in dict.fromkeys(map(id, priors.values())):
         one = next(p for p in priors.values() if id(p) == name)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from encoder_scores import markdown
-from head_tables import NO_CLASS, encoders_of, read_tables, vector_table
+from encoder_sources import encoders
+from head_tables import NO_CLASS, read_tables, vector_table
 from sklearn.metrics import roc_auc_score
 
 from surco.adapters import CropTypeAdapter, LabelledTable, LabelsError, LocalScatter, draw_tasks
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     args = parser.parse_args()
     series = read_tables(args.samples)
-    by_table = encoders_of(args.model, list(series))
+    by_table = encoders(args.model, list(series))
     found: dict[int, dict[str, list[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(list))
     for name, one in series.items():
         table = vector_table(name, one, by_table[name])

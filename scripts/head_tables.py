@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from encoder_few_shot import raw_features
 from encoder_scores import filled, stored
-from encoder_sources import encode, encoders
+from encoder_sources import encode
 
 from surco.adapters import LabelledTable, LearnedPrior, Rotation, clustered_table, meta_train, shipped_priors
 from surco.adapters.learned_prior import find_prior
@@ -43,11 +43,6 @@ def vector_table(name: str, series: SampleSeries, encoder: Encoder) -> LabelledT
 def raw_table(name: str, series: SampleSeries) -> LabelledTable:
     """All bands at all dates with two indices, standardised by whoever fits them."""
     return table_of(name, series, raw_features(series).astype(np.float32))
-
-
-def encoders_of(model: str, names: list[str]) -> dict[str, Encoder]:
-    """The encoder that serves each table."""
-    return encoders(model, names)
 
 
 def priors_of(

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from shared_data import shared
 
 from surco.adapters import (
     CardError,
@@ -146,4 +147,27 @@ def test_the_command_refuses_a_folder_that_is_there(tmp_path):
     result = CliRunner().invoke(main, ["meta-train", str(tmp_path), "--out", str(tmp_path / "p")])
     assert result.exit_code == 2
     assert "Expected sample tables" in result.output
+    assert not (tmp_path / "p").exists()
+
+
+def test_models_that_say_nothing_of_their_tables_are_refused(tmp_path):
+    """`--left-out` with no cards, and with a damaged one: a sentence, and nothing written."""
+    samples, models = shared("samples"), tmp_path / "models"
+    models.mkdir()
+    words = [
+        "meta-train",
+        str(samples),
+        "--out",
+        str(tmp_path / "p"),
+        "--left-out",
+        str(models),
+        "--simulated",
+        "0",
+    ]
+    without = [w for t in sorted(samples.glob("*.parquet"))[1:] for w in ("--without", t.stem)]
+    result = CliRunner().invoke(main, [*words, *without])
+    assert (result.exit_code, "got 0 cards" in result.output) == (2, True), result.output
+    (models / "a.json").write_text('{"left_out": [')
+    result = CliRunner().invoke(main, [*words, *without])
+    assert (result.exit_code, "Expected a model's card" in result.output) == (2, True), result.output
     assert not (tmp_path / "p").exists()

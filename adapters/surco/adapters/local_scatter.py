@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from surco.adapters.errors import VectorsError
 
-__all__ = ["LEAST_ROWS", "LocalScatter"]
+__all__ = ["LocalScatter"]
 
 Doubles = npt.NDArray[np.float64]
-LEAST_ROWS = 50
-"""Rows below which vectors have no neighbours to speak of."""
+_LEAST_ROWS = 50  # fewer vectors have no neighbours to speak of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,17 @@ class LocalScatter:
         differences = (table[kin[:, 1:]] - table[asked, None]).reshape(-1, table.shape[1]).astype(np.float64)
         return cls(mean, deviation, differences.T @ differences / (2 * len(differences)), table)
 
+    @classmethod
+    def where_enough(cls, vectors: npt.NDArray[np.floating]) -> Self | None:
+        """The scatter of vectors (N, D); None where there are fewer than 50, too few to have neighbours."""
+        return cls.of(vectors) if len(vectors) >= _LEAST_ROWS else None
+
 
 def _checked(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     table = np.asarray(vectors, np.float32)
-    if table.ndim != 2 or len(table) < LEAST_ROWS:
+    if table.ndim != 2 or len(table) < _LEAST_ROWS:
         raise VectorsError(
-            f"a pool needs at least {LEAST_ROWS} vectors, shape (rows, dimension), to show what its neighbours share; "
+            f"a pool needs at least {_LEAST_ROWS} vectors, shape (rows, dimension), to show what its neighbours share; "
             f"got shape {table.shape}: give more rows of the table, or leave pool out"
         )
     bad = ~np.isfinite(table).all(axis=1)

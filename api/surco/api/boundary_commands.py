@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from surco.api.options import AOI, KEEP_PIXELS, PIXEL_MODEL
 from surco.api.progress import progress_bar
 
 __all__ = ["boundaries"]
@@ -39,16 +40,9 @@ __all__ = ["boundaries"]
     type=click.FloatRange(min=0.0),
     help="m² of the smallest field.",
 )
-@click.option(
-    "--model",
-    default="surco-nano",
-    show_default=True,
-    help="Encoder of the scenes, as of `surco encode`; of a raster that does not say it, its vectors' model.",
-)
-@click.option("--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file.")
-@click.option(
-    "--keep-pixels", type=click.Path(path_type=Path), help="GeoTIFF to keep the scenes' vectors in."
-)
+@PIXEL_MODEL
+@AOI
+@KEEP_PIXELS
 def boundaries(
     source: str,
     out: Path,

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.adapters import CropTypeAdapter, LocalScatter, shipped_priors
-from surco.adapters.local_scatter import LEAST_ROWS
 
 __all__ = ["crop_adapter", "pool_of"]
 
@@ -21,5 +20,4 @@ def crop_adapter(model_id: str, pool: LocalScatter | None) -> CropTypeAdapter:
 
 def pool_of(rows: npt.NDArray[np.float32]) -> LocalScatter | None:
     """What the unlabelled vectors (M, D) of a table say; None where there are too few. Rows of zeros are not seen."""
-    seen = rows[rows.any(axis=1)]
-    return LocalScatter.of(seen) if len(seen) >= LEAST_ROWS else None
+    return LocalScatter.where_enough(rows[rows.any(axis=1)])

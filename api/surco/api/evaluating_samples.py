@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from surco.adapters import LocalScatter
 from surco.adapters.evaluation import Labelled
 from surco.api.evaluating_places import PLACES, blocks_of, named_places
 from surco.api.refusals import SettingsError
@@ -86,7 +87,7 @@ def labelled_samples(
         groups[kept],
         regions=None if regions is None else regions[kept],
         features=features,
-        pool=vectors[seen] if seen.sum() >= 50 else None,
+        pool=LocalScatter.where_enough(vectors[seen]),
     )
     facts = (
         ("table", path.name),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from surco.adapters import LocalScatter
 from surco.adapters.evaluation import Labelled
 from surco.api.evaluating_places import PLACES, blocks_of, named_places
 from surco.api.evaluating_samples import raw_features
@@ -225,11 +226,11 @@ def _raw(path: Path, labels: Labels, features: npt.NDArray[np.int64]) -> npt.NDA
     return raw_features(series)[[position[name] for name in wanted]]
 
 
-def _pool(store: Store, examples: Examples, seasons: npt.NDArray[np.str_]) -> npt.NDArray[np.float32] | None:
+def _pool(store: Store, examples: Examples, seasons: npt.NDArray[np.str_]) -> LocalScatter | None:
     names = sorted(set(seasons.tolist()))
     parts = [table_sample(store, examples.unit, examples.model_id, name) for name in names]
     rows = np.concatenate([part[:: len(names)] for part in parts])
-    return rows if len(rows) >= 50 else None
+    return LocalScatter.where_enough(rows)
 
 
 def _where(rows: StoreRows, keep: npt.NDArray[np.bool_]) -> StoreRows:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +20,9 @@ from surco.embedstore.geoparquet import geo_metadata
 if TYPE_CHECKING:
     from surco.api.maps import Predicted
 
-__all__ = ["ENDINGS", "write_map"]
+__all__ = ["write_by_ending", "write_map"]
 
-ENDINGS = (".parquet", ".geojson", ".tif")
+_Map = TypeVar("_Map", bound=Sized)
 _OWN_COLUMNS = {"id", "h3", "geometry", "class", "probability", "area_ha"}
 
 
@@ -42,20 +42,36 @@ def write_map(predicted: Predicted, path: str | Path, *, pixel: float = 20.0) ->
     Raises:
         ExportError: another ending, no such folder, no rows, or more than 254 classes in a `.tif`.
     """
-    target = Path(path)
-    write = _WRITERS.get(target.suffix.lower())
+    return write_by_ending(predicted, Path(path), _WRITERS, pixel)
+
+
+def write_by_ending(
+    rows: _Map, target: Path, writers: Mapping[str, Callable[[_Map, Path, float], None]], pixel: float
+) -> Path:
+    """Write a map by the writer of its file's ending, whole or not at all.
+
+    Args:
+        rows: the map.
+        target: where to.
+        writers: by ending, each called with the map, the draft's path and `pixel`.
+        pixel: edge of a pixel in metres.
+
+    Raises:
+        ExportError: another ending, no such folder, or no rows.
+    """
+    write = writers.get(target.suffix.lower())
     if write is None:
-        raise ExportError(f"Expected a file ending in {', '.join(ENDINGS)}, got {target.name!r}. Rename it.")
+        raise ExportError(f"Expected a file ending in {', '.join(writers)}, got {target.name!r}. Rename it.")
     if not target.parent.is_dir():
         raise ExportError(
             f"Expected a folder to write {target.name} into, got {target.parent}. Make it first."
         )
-    if len(predicted) == 0:
+    if len(rows) == 0:
         raise ExportError(
             f"Expected rows to write to {target}, got an empty map. Choose another season or unit."
         )
     with whole_file(target) as draft:
-        write(predicted, draft, pixel)
+        write(rows, draft, pixel)
     return target
 
 

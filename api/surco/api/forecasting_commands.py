@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from surco.api.progress import console, plain, progress_bar
+from surco.api.progress import noting, progress_bar
 from surco.encoder import SamplesWarning
 
 __all__ = ["forecast"]
@@ -82,9 +81,6 @@ def forecast(
     request = ForecastRequest(
         source, out, as_of, season, unit, res, model, head, months, plot, reflectance_scale
     )
-    with warnings.catch_warnings(record=True) as notes, progress_bar("forecast") as report:
-        warnings.simplefilter("always", SamplesWarning)
+    with noting(SamplesWarning), progress_bar("forecast") as report:
         done = forecast_into(request, progress=report)
-    for text in dict.fromkeys(str(note.message) for note in notes):
-        console().print(f"[yellow]Note:[/] {plain(text)}", highlight=False)
     click.echo(done)

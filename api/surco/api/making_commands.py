@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import click
 
-from surco.api.progress import console, plain, progress_bar
+from surco.api.progress import noting, progress_bar
 from surco.encoder import SamplesWarning
 
 __all__ = ["embed", "encode", "pretrain", "simulate"]
@@ -77,12 +76,9 @@ def embed(samples: Path, out: Path, model: str, reflectance_scale: float) -> Non
     """Embed a table of labelled series (docs/samples.md)."""
     from surco.encoder import embed_samples, load_encoder
 
-    with warnings.catch_warnings(record=True) as notes, progress_bar("embed") as report:
-        warnings.simplefilter("always", SamplesWarning)
+    with noting(SamplesWarning), progress_bar("embed") as report:
         encoder = load_encoder(model)
         done = embed_samples(samples, out, encoder, reflectance_scale=reflectance_scale, progress=report)
-    for text in dict.fromkeys(str(note.message) for note in notes):
-        console().print(f"[yellow]Note:[/] {plain(text)}", highlight=False)
     note = f", {done.without_value} without any valid value (null)" if done.without_value else ""
     click.echo(f"{done.rows} rows{note} from {', '.join(done.channels)} -> {out}")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import click
 
-from surco.api.progress import console, plain, progress_bar
+from surco.api.progress import noting, progress_bar
 from surco.encoder import SamplesWarning
 
 __all__ = ["meta_train_"]
@@ -60,8 +59,7 @@ def meta_train_(
     """Learn from the tasks of many sample tables what the next fit starts from: SAMPLES is their folder."""
     from surco.api.meta_training import train_prior
 
-    with warnings.catch_warnings(record=True) as noted, progress_bar("Meta-training") as report:
-        warnings.simplefilter("always", SamplesWarning)
+    with noting(SamplesWarning), progress_bar("Meta-training") as report:
         done = train_prior(
             samples,
             out,
@@ -74,6 +72,4 @@ def meta_train_(
             left_out=left_out,
             progress=report,
         )
-    for warning in noted:
-        console().print(f"[yellow]Note:[/] {plain(str(warning.message))}", highlight=False)
     click.echo(done)

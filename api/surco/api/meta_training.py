@@ -110,7 +110,7 @@ def _rotations(folder: Path, samples: Path, without: tuple[str, ...], pseudo: bo
     from surco.encoder import load_encoder
 
     cards = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    unseen = {card: frozenset(json.loads(card.read_text()).get("left_out", ())) for card in cards}
+    unseen = {card: _left_out(card) for card in cards}
     if not any(unseen.values()):
         raise ApiError(
             f"Expected in {folder} models with cards that name the tables they were trained without (`left_out`), got "
@@ -120,6 +120,18 @@ def _rotations(folder: Path, samples: Path, without: tuple[str, ...], pseudo: bo
         if names - set(without):
             encoder = load_encoder(str(card.with_suffix(".safetensors")))
             yield Rotation(list(_real(encoder, samples, without, pseudo)), names)
+
+
+def _left_out(card: Path) -> frozenset[str]:
+    """The tables that a model's card says it was trained without."""
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ApiError(
+            f"Expected a model's card in {card}, got {error}. Copy the folder again, or leave --left-out out."
+        ) from error
+    names = content.get("left_out", ()) if isinstance(content, dict) else ()
+    return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
 
 
 def _synthetic(encoder: Encoder, count: int, seed: int) -> Iterator[LabelledTable]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["LEGEND", "SEASON", "STORE", "UNIT"]
+__all__ = ["AOI", "KEEP_PIXELS", "LEGEND", "PIXEL_MODEL", "SEASON", "STORE", "UNIT"]
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
 LEGEND = click.option(
@@ -19,4 +19,14 @@ UNIT = click.option(
     default="auto",
     show_default=True,
     help="Rows to use: H3 cells, parcels, or parcels where they fit.",
+)
+PIXEL_MODEL = click.option(
+    "--model",
+    default="surco-nano",
+    show_default=True,
+    help="Encoder of the scenes, as of `surco encode`; of a raster that does not say it, its vectors' model.",
+)
+AOI = click.option("--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file.")
+KEEP_PIXELS = click.option(
+    "--keep-pixels", type=click.Path(path_type=Path), help="GeoTIFF to keep the scenes' vectors in."
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["console", "plain", "progress_bar"]
+__all__ = ["console", "noting", "plain", "progress_bar"]
 
 Report = Callable[[int, int, str], None]
 
@@ -64,3 +65,13 @@ def _lines(title: str) -> Report:
             print(f"{title}: {done}/{total} {text}".rstrip(), file=sys.stderr, flush=True)
 
     return report
+
+
+@contextmanager
+def noting(category: type[Warning]) -> Iterator[None]:
+    """Warnings of a category inside the block become notes for people after it, each once."""
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", category)
+        yield
+    for text in dict.fromkeys(str(note.message) for note in notes):
+        console().print(f"[yellow]Note:[/] {plain(text)}", highlight=False)

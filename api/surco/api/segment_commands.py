@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from surco.api.options import AOI, KEEP_PIXELS, PIXEL_MODEL
 from surco.api.progress import progress_bar
 
 __all__ = ["segment"]
@@ -37,16 +38,9 @@ __all__ = ["segment"]
     "--season",
     help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May; rasters of ours say it themselves.",
 )
-@click.option(
-    "--model",
-    default="surco-nano",
-    show_default=True,
-    help="Encoder of the scenes, as of `surco encode`; of a raster that does not say it, its vectors' model.",
-)
-@click.option("--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file.")
-@click.option(
-    "--keep-pixels", type=click.Path(path_type=Path), help="GeoTIFF to keep the scenes' vectors in."
-)
+@PIXEL_MODEL
+@AOI
+@KEEP_PIXELS
 def segment(
     source: str,
     out: Path,

@@ -12,6 +12,7 @@ import numpy as np
 from surco.adapters import (
     CropTypeAdapter,
     CrossValidation,
+    LocalScatter,
     cross_validate,
     load_adapter,
     read_card,
@@ -33,7 +34,6 @@ from surco.encoder.parcels import read_parcels
 __all__ = ["SegmentReport", "SegmentRequest", "describe_segments", "segment"]
 
 _SIDE = 256
-_LEAST_POOL = 50
 """Rows that `LocalScatter` asks for."""
 Progress = Callable[[int, int, str], None]
 
@@ -190,7 +190,7 @@ def _fitted(request: SegmentRequest, pixels: PixelArea) -> _Ready:
         raise RuntimeError("a fit without labels, after they were checked")
     found = labelled_pixels(pixels, read_labels(request.labels, request.class_column))
     sample = sample_pixels(pixels)
-    pool = sample.vectors if len(sample.vectors) >= _LEAST_POOL else None
+    pool = LocalScatter.where_enough(sample.vectors)
     adapter = SegmentationAdapter().fit(found.X, found.y, groups=found.groups, pool=pool)
     validation = cross_validate(
         SegmentationAdapter(), found.X, found.y, found.groups, pool=pool, baselines=False

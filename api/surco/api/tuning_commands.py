@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import click
 
-from surco.api.progress import console, plain, progress_bar
+from surco.api.progress import noting, progress_bar
 from surco.encoder import SamplesWarning
 
 __all__ = ["fine_tune_"]
@@ -43,8 +42,7 @@ def fine_tune_(
     """Tune the encoder on a table of labelled series, as far as labels held out say that it helps."""
     from surco.api.tuning import tune_into
 
-    with warnings.catch_warnings(record=True) as notes, progress_bar("fine-tune") as report:
-        warnings.simplefilter("always", SamplesWarning)
+    with noting(SamplesWarning), progress_bar("fine-tune") as report:
         done = tune_into(
             samples,
             out,
@@ -55,6 +53,4 @@ def fine_tune_(
             reflectance_scale=reflectance_scale,
             progress=report,
         )
-    for text in dict.fromkeys(str(note.message) for note in notes):
-        console().print(f"[yellow]Note:[/] {plain(text)}", highlight=False)
     click.echo(done)

@@ -16,11 +16,9 @@ import pyarrow.parquet as pq
 import shapely
 
 from surco.adapters import YieldAdapter, load_adapter
-from surco.api.exports import ENDINGS
+from surco.api.exports import write_by_ending
 from surco.api.maps import Places, adapter_model, read_places
-from surco.api.refusals import ExportError
 from surco.api.value_rasters import write_value_cog
-from surco.api.whole_file import whole_file
 from surco.embedstore import Store
 from surco.embedstore.geoparquet import geo_metadata
 
@@ -125,21 +123,7 @@ def write_values(predicted: PlaceValues, path: str | Path, *, pixel: float = 20.
     Raises:
         ExportError: another ending, no such folder, or no rows.
     """
-    target = Path(path)
-    write = _WRITERS.get(target.suffix.lower())
-    if write is None:
-        raise ExportError(f"Expected a file ending in {', '.join(ENDINGS)}, got {target.name!r}. Rename it.")
-    if not target.parent.is_dir():
-        raise ExportError(
-            f"Expected a folder to write {target.name} into, got {target.parent}. Make it first."
-        )
-    if len(predicted) == 0:
-        raise ExportError(
-            f"Expected rows to write to {target}, got an empty map. Choose another season or unit."
-        )
-    with whole_file(target) as draft:
-        write(predicted, draft, pixel)
-    return target
+    return write_by_ending(predicted, Path(path), _WRITERS, pixel)
 
 
 def _columns(predicted: PlaceValues) -> dict[str, Doubles]:

@@ -16,7 +16,6 @@ from surco.adapters.next_label.campaign import Guess, Labelled
 __all__ = ["Classifier", "Learner", "guess_of"]
 
 Floats = npt.NDArray[np.float32]
-_LEAST_POOL = 50
 
 
 class Classifier(Protocol):
@@ -40,7 +39,7 @@ class Learner:
     @classmethod
     def on(cls, candidates: Floats) -> Learner:
         """A learner whose pool are candidates (M, D)."""
-        return cls(LocalScatter.of(candidates) if len(candidates) >= _LEAST_POOL else None)
+        return cls(LocalScatter.where_enough(candidates))
 
     def fit(self, labelled: Labelled) -> Classifier | None:
         """An adapter of some labels; None where they are of one class or none."""
