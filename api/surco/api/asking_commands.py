@@ -1,4 +1,4 @@
-"""Commands that ask a store: map, serve; and the demo, which does all of it."""
+"""Commands that ask a store: map; and the demo, which does all of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 import click
 
 from surco.api.maps import adapter_task
-from surco.api.options import LEGEND, SEASON, STORE
+from surco.api.options import LEGEND, PORT, SEASON, STORE
 from surco.api.refusals import SettingsError
 from surco.api.serving import serve_store
 from surco.api.settings import Settings
 from surco.embedstore import Store
 
-__all__ = ["demo", "map_", "serve"]
-
-PORT = click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
+__all__ = ["demo", "map_"]
 
 
 @click.command("map")
@@ -94,27 +92,6 @@ def _map_values(
     write_values(predicted, out)
     for line in value_lines(predicted, out):
         click.echo(line)
-
-
-@click.command()
-@STORE
-@click.option("--host", default="127.0.0.1", show_default=True)
-@PORT
-@click.option("--adapter", help="Adapter to show first.")
-@SEASON
-@click.option("--area", help="Name of the place, for the page's title.")
-@click.option("--basemap", help="URL template of raster tiles, if you want one: {z}/{x}/{y}.")
-def serve(
-    store: Path,
-    host: str,
-    port: int,
-    adapter: str | None,
-    season: str | None,
-    area: str | None,
-    basemap: str | None,
-) -> None:
-    """Serve the viewer and its data."""
-    serve_store(Settings(store, adapter, season, area, host, port, basemap))
 
 
 @click.command()

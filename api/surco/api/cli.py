@@ -15,7 +15,7 @@ import click
 from surco.adapters import AdapterError
 from surco.api.adapter_commands import adapters
 from surco.api.area_commands import areas
-from surco.api.asking_commands import demo, map_, serve
+from surco.api.asking_commands import demo, map_
 from surco.api.boundary_commands import boundaries
 from surco.api.disaggregating_commands import disaggregate
 from surco.api.errors import ApiError
@@ -30,6 +30,7 @@ from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
 from surco.api.segment_commands import segment
+from surco.api.serving_commands import keys, serve
 from surco.api.sql_commands import sql
 from surco.api.store_commands import store
 from surco.api.tuning_commands import fine_tune_
@@ -82,6 +83,7 @@ for command in (
     index,
     store,
     serve,
+    keys,
     demo,
 ):
     main.add_command(command)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-__all__ = ["AOI", "KEEP_PIXELS", "LEGEND", "PIXEL_MODEL", "SEASON", "STORE", "UNIT"]
+__all__ = ["AOI", "KEEP_PIXELS", "LEGEND", "PIXEL_MODEL", "PORT", "SEASON", "STORE", "UNIT"]
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
 LEGEND = click.option(
     "--legend", help="Classes as a tree: hcat, ine, worldcereal, or a CSV file with code, name, parent."
 )
+PORT = click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535))
 SEASON = click.option("--season", help="A season of the store, such as 2024-25. The latest if left out.")
 UNIT = click.option(
     "--unit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,20 @@ from litestar.exceptions import HTTPException
 
 from surco.adapters import AdapterError
 from surco.api.errors import ApiError
-from surco.api.refusals import TooLargeError, UnknownError
-from surco.embedstore import EmbedstoreError, ModelMismatchError, SearchError, StoreError
+from surco.api.refusals import (
+    BusyError,
+    ConflictError,
+    NoKeyError,
+    NotAcceptableError,
+    NotAllowedError,
+    QuotaError,
+    StateError,
+    TimedOutError,
+    TooLargeError,
+    UnknownError,
+    UnsupportedMediaError,
+)
+from surco.embedstore import EmbedstoreError, ModelMismatchError, SearchError, StoreConflictError, StoreError
 from surco.viewer import AssetError, ViewerError
 
 __all__ = ["STATUS", "problem_handlers"]
@@ -23,23 +35,40 @@ STATUS: dict[type[ValueError], int] = {
     AdapterError: 409,
     ApiError: 400,
     AssetError: 404,
+    BusyError: 503,
+    ConflictError: 409,
     EmbedstoreError: 400,
     ModelMismatchError: 409,
+    NoKeyError: 401,
+    NotAcceptableError: 406,
+    NotAllowedError: 403,
+    QuotaError: 429,
     SearchError: 404,
+    StateError: 503,
+    StoreConflictError: 409,
     StoreError: 404,
+    TimedOutError: 504,
     TooLargeError: 413,
     UnknownError: 404,
+    UnsupportedMediaError: 415,
     ViewerError: 400,
 }
 """HTTP status of each error base and of the errors that differ from their base; the nearest base counts."""
 
 _TITLES = {
     400: "The question cannot be read",
+    401: "An API key is needed",
+    403: "Not allowed",
     404: "Not found",
     405: "This address does not take that method",
+    406: "Not to be had in that format",
     409: "The store and the question do not fit together",
-    413: "The answer would be too large",
+    413: "Too large",
+    415: "A format that is not read",
+    429: "Too much at once",
     500: "A fault in Surco",
+    503: "Busy",
+    504: "It took too long",
 }
 
 Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
@@ -55,10 +84,10 @@ def problem_handlers(store: Path) -> dict[type[Exception] | int, Handler]:
 
     def room(request: Request[Any, Any, Any], error: ValueError) -> Response[bytes]:
         status = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
-        return _problem(request, status, str(error).replace(whole, store.absolute().name))
+        return _problem(request, status, str(error).replace(whole, store.absolute().name), _headers(error))
 
     def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-        return _problem(request, error.status_code, _http_words(request, error))
+        return _problem(request, error.status_code, _http_words(request, error), error.headers)
 
     def fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         logging.getLogger("surco.api").error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -75,7 +104,17 @@ def _http_words(request: Request[Any, Any, Any], error: HTTPException) -> str:
     return f"{error.detail} {said}".strip()
 
 
-def _problem(request: Request[Any, Any, Any], status: int, detail: str) -> Response[bytes]:
+def _headers(error: ValueError) -> dict[str, str]:
+    if isinstance(error, QuotaError):
+        return {"retry-after": str(error.retry_after)}
+    if isinstance(error, NoKeyError):
+        return {"www-authenticate": 'Bearer realm="surco"'}
+    return {"retry-after": "2"} if isinstance(error, BusyError) else {}
+
+
+def _problem(
+    request: Request[Any, Any, Any], status: int, detail: str, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
     body = {
         "type": "about:blank",
         "title": _TITLES.get(status, "The question was refused"),
@@ -83,4 +122,9 @@ def _problem(request: Request[Any, Any, Any], status: int, detail: str) -> Respo
         "detail": detail,
         "instance": request.url.path,
     }
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=dict(headers or {}),
+    )

@@ -4,19 +4,83 @@ from __future__ import annotations
 
 from surco.api.errors import ApiError
 
-__all__ = ["ExportError", "SampleError", "SettingsError", "TooLargeError", "UnknownError"]
+__all__ = [
+    "BusyError",
+    "ConflictError",
+    "ExportError",
+    "InvalidError",
+    "NoKeyError",
+    "NotAcceptableError",
+    "NotAllowedError",
+    "QuotaError",
+    "SampleError",
+    "SettingsError",
+    "StateError",
+    "TimedOutError",
+    "TooLargeError",
+    "UnknownError",
+    "UnsupportedMediaError",
+]
 
 
 class SettingsError(ApiError):
     """Settings that cannot work."""
 
 
+class StateError(ApiError):
+    """A database of labels, keys and audit that cannot be opened or is of another version."""
+
+
+class InvalidError(ApiError):
+    """A request that cannot be read: a parameter, a body, a name."""
+
+
+class NoKeyError(ApiError):
+    """A request that needs an API key and has none, or one that is not known."""
+
+
+class NotAllowedError(ApiError):
+    """A key that may not do this."""
+
+
 class UnknownError(ApiError):
     """A name, cell or parcel that the store does not have."""
 
 
+class NotAcceptableError(ApiError):
+    """A format that the answer is not to be had in."""
+
+
+class ConflictError(ApiError):
+    """A write that somebody else's change, or a name in use, stands in the way of."""
+
+
 class TooLargeError(ApiError):
-    """An answer larger than the server sends."""
+    """A question or an answer larger than the server takes or sends."""
+
+
+class UnsupportedMediaError(ApiError):
+    """A body in a format that is not read."""
+
+
+class QuotaError(ApiError):
+    """More requests, seconds or rows than a caller is given.
+
+    Attributes:
+        retry_after: whole seconds after which it is worth asking again.
+    """
+
+    def __init__(self, message: str, retry_after: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BusyError(ApiError):
+    """A server with too much to do; the same question may be answered a little later."""
+
+
+class TimedOutError(ApiError):
+    """A question that took longer than it is given."""
 
 
 class ExportError(ApiError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from surco.api.refusals import SettingsError
+from surco.api.scopes import SCOPES
 
 __all__ = ["Settings"]
 
@@ -25,9 +26,17 @@ class Settings:
         basemap: raster tile address with `{z}`, `{x}` and `{y}` (https, or a path of ours), or None for a plain ground.
         max_places: most cells or parcels of one map that a page is sent.
         max_similar: most neighbours of one answer.
+        database: URL of the database of keys, labels and audit; None for SQLite in the store's folder. It may hold a
+            password, so `surco serve` reads it from the environment (`SURCO_DATABASE_URL`) only.
+        anonymous: what callers without an API key may do, of "read", "label", "train", "admin"; empty for nothing.
+        cors_origins: origins whose pages may use the answers (`https://host`); none unless set.
+        allowed_hosts: values of the Host header that are answered; empty for all.
+        requests_per_minute: of one key or address, in one process.
+        writes_per_minute: of these, POST, PUT, PATCH and DELETE.
+        max_body: bytes of one request's body, uploads aside.
 
     Raises:
-        SettingsError: a basemap address that is no tile address, or a limit below one.
+        SettingsError: a basemap address that is no tile address, a limit below one, a scope or an origin that is none.
     """
 
     store: Path
@@ -39,13 +48,36 @@ class Settings:
     basemap: str | None = None
     max_places: int = 250_000
     max_similar: int = 200
+    database: str | None = field(default=None, repr=False)
+    anonymous: tuple[str, ...] = ("read",)
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    requests_per_minute: int = 6_000
+    writes_per_minute: int = 600
+    max_body: int = 10_000_000
 
     def __post_init__(self) -> None:
-        if self.max_places < 1 or self.max_similar < 1:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name != "port" and isinstance(value, int | float) and value <= 0:
+                raise SettingsError(f"Expected limits above 0, got {each.name}={value}. Raise it.")
+        if unknown := sorted(set(self.anonymous) - set(SCOPES)):
             raise SettingsError(
-                f"Expected limits of at least 1, got max_places={self.max_places} and max_similar={self.max_similar}. "
-                "Raise them."
+                f"Expected what callers without a key may do to be of {', '.join(SCOPES)}, got {unknown[0]!r}. "
+                "Name these only, or none."
             )
+        self._check_origins()
+        self._check_basemap()
+
+    def _check_origins(self) -> None:
+        for origin in self.cors_origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin:
+                raise SettingsError(
+                    f"Expected origins such as https://maps.example.cl, got {origin!r}. Name each one; there is no '*'."
+                )
+
+    def _check_basemap(self) -> None:
         if self.basemap is None:
             return
         parts = urlsplit(self.basemap)

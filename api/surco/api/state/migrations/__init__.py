@@ -1,0 +1,1 @@
+"""Alembic's folder of migrations; `surco.api.state.migrating` runs them."""
