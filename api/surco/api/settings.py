@@ -26,6 +26,8 @@ class Settings:
         basemap: raster tile address with `{z}`, `{x}` and `{y}` (https, or a path of ours), or None for a plain ground.
         max_places: most cells or parcels of one map that a page is sent.
         max_similar: most neighbours of one answer.
+        max_asked: most places or ids of one question for embeddings.
+        max_embeddings: most rows of one answer of embeddings.
         database: URL of the database of keys, labels and audit; None for SQLite in the store's folder. It may hold a
             password, so `surco serve` reads it from the environment (`SURCO_DATABASE_URL`) only.
         anonymous: what callers without an API key may do, of "read", "label", "train", "admin"; empty for nothing.
@@ -48,6 +50,8 @@ class Settings:
     basemap: str | None = None
     max_places: int = 250_000
     max_similar: int = 200
+    max_asked: int = 10_000
+    max_embeddings: int = 1_000_000
     database: str | None = field(default=None, repr=False)
     anonymous: tuple[str, ...] = ("read",)
     cors_origins: tuple[str, ...] = ()
