@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from litestar import Litestar, get
 from litestar.testing import TestClient
 from openapi_spec_validator import validate
+from postgres_server import postgres_database
 from sqlalchemy import update
 from store_builders import small_store
 from test_cli import refused, surco
@@ -302,6 +304,31 @@ def test_quotas_outlast_the_process(store: Path) -> None:
     check(Database.open(store), ana, "sql_seconds", 10)
     with pytest.raises(QuotaError):
         check(Database.open(store), ana, "sql_seconds", 9)
+
+
+def test_postgresql_serves_like_sqlite(store: Path) -> None:
+    """Migrated once by two servers that start together; keys, quotas and audit are the same there."""
+    with postgres_database() as url:
+        with ThreadPoolExecutor(4) as pool:
+            databases = list(pool.map(lambda _: Database.open(store, url), range(4)))
+        first, second = databases[:2]
+        caller = Caller.of(None, "root", frozenset({"admin"}), "local")
+        with first.writing() as connection:
+            info, secret = add_key(connection, "Ana", ["admin"], days=2)
+            record(connection, caller, "key.add", info.id)
+        found = KnownKeys(second).find(secret)
+        assert found == info
+        spend(first, caller, "sql_seconds", 7, 10)
+        spend(second, caller, "sql_seconds", 3, 10)
+        with pytest.raises(QuotaError):
+            spend(second, caller, "sql_seconds", 1, 10)
+        with TestClient(create_app(Settings(store, database=url))) as client:
+            assert client.get("/health").status_code == 200
+            assert (
+                client.get("/audit", headers={"x-api-key": secret}).json()["entries"][0]["target"] == info.id
+            )
+        for database in databases:
+            database.close()
 
 
 def test_a_write_that_fails_leaves_no_trace(store: Path) -> None:
