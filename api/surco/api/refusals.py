@@ -10,11 +10,13 @@ __all__ = [
     "ExportError",
     "InvalidError",
     "NoKeyError",
+    "NoRevisionError",
     "NotAcceptableError",
     "NotAllowedError",
     "QuotaError",
     "SampleError",
     "SettingsError",
+    "StaleError",
     "StateError",
     "TimedOutError",
     "TooLargeError",
@@ -53,6 +55,14 @@ class NotAcceptableError(ApiError):
 
 class ConflictError(ApiError):
     """A write that somebody else's change, or a name in use, stands in the way of."""
+
+
+class NoRevisionError(ApiError):
+    """A write that does not say which revision it has seen (no If-Match)."""
+
+
+class StaleError(ApiError):
+    """A write that has seen another revision than the present one."""
 
 
 class TooLargeError(ApiError):

@@ -36,6 +36,10 @@ class Settings:
         requests_per_minute: of one key or address, in one process.
         writes_per_minute: of these, POST, PUT, PATCH and DELETE.
         max_body: bytes of one request's body, uploads aside.
+        max_upload: bytes of an uploaded label file, and ten times as many of what a zip holds.
+        max_upload_labels: labels of one upload.
+        upload_seconds: of one upload's reading, after which it is ended.
+        labels_per_key: labels, and earlier revisions that are kept of them, of one key or address.
 
     Raises:
         SettingsError: a basemap address that is no tile address, a limit below one, a scope or an origin that is none.
@@ -59,6 +63,10 @@ class Settings:
     requests_per_minute: int = 6_000
     writes_per_minute: int = 600
     max_body: int = 10_000_000
+    max_upload: int = 256 << 20
+    max_upload_labels: int = 500_000
+    upload_seconds: int = 120
+    labels_per_key: int = 2_000_000
 
     def __post_init__(self) -> None:
         for each in fields(self):
