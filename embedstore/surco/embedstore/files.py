@@ -14,7 +14,16 @@ from surco.embedstore.errors import StoreError
 from surco.embedstore.geoparquet import sha256_of
 from surco.embedstore.manifest import FileEntry
 
-__all__ = ["checked_file", "read_batches", "read_rows", "read_schema", "unchanged_file"]
+__all__ = [
+    "checked_file",
+    "read_batches",
+    "read_footer",
+    "read_group",
+    "read_groups",
+    "read_rows",
+    "read_schema",
+    "unchanged_file",
+]
 
 
 def checked_file(root: Path, entry: FileEntry) -> Path:
@@ -76,6 +85,24 @@ def read_batches(path: Path, rows: int, columns: Sequence[str]) -> Iterator[pa.R
     """As `read_rows`, batch by batch of at most `rows`."""
     with _naming(path), pq.ParquetFile(path, page_checksum_verification=True) as source:
         yield from source.iter_batches(rows, columns=list(columns))
+
+
+def read_group(path: Path, group: int, columns: Sequence[str]) -> pa.Table:
+    """As `read_rows`, the rows of one row group."""
+    with _naming(path), pq.ParquetFile(path, page_checksum_verification=True) as source:
+        return source.read_row_group(group, columns=list(columns))
+
+
+def read_footer(path: Path) -> pq.FileMetaData:
+    """What a Parquet file says of its row groups; raises StoreError where it is damaged."""
+    with _naming(path):
+        return pq.read_metadata(path)
+
+
+def read_groups(path: Path, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    """As `read_rows`, of some row groups by their numbers, on the calling thread alone."""
+    with _naming(path), pq.ParquetFile(path, page_checksum_verification=True) as source:
+        return source.read_row_groups(list(groups), columns=list(columns), use_threads=False)
 
 
 def read_schema(path: Path) -> pa.Schema:
