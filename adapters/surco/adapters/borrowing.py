@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["with_neighbours"]
+__all__ = ["drawn_towards", "neighbour_means", "with_neighbours"]
 
 Doubles = npt.NDArray[np.float64]
 _NEIGHBOURS = 3
@@ -32,9 +32,20 @@ def with_neighbours(
     """
     if worth <= 0:
         return vectors
+    return drawn_towards(vectors, codes, neighbour_means(vectors, rows), worth)
+
+
+def neighbour_means(vectors: Doubles, rows: npt.NDArray[np.float32]) -> Doubles:
+    """The mean (N, D) of the three rows (M, D) nearest to each vector (N, D), the vector's own row passed over."""
     distances, kin = faiss.knn(np.ascontiguousarray(vectors, np.float32), rows, _NEIGHBOURS + 1)
     own = distances[:, 0] <= _SAME * distances.mean()
     chosen = np.where(own[:, None], kin[:, 1:], kin[:, :-1])
+    means: Doubles = rows[chosen].mean(axis=1, dtype=np.float64)
+    return means
+
+
+def drawn_towards(vectors: Doubles, codes: npt.NDArray[np.intp], means: Doubles, worth: float) -> Doubles:
+    """Vectors (N, D), each drawn towards its own of `means` (N, D), the more the fewer labels its class has."""
     share = worth / (worth + np.bincount(codes)[codes])[:, None]
-    borrowed: Doubles = (1 - share) * vectors + share * rows[chosen].mean(axis=1, dtype=np.float64)
+    borrowed: Doubles = (1 - share) * vectors + share * means
     return borrowed

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from surco.adapters.blas_threads import single_threaded
 from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
 from surco.adapters.conformal import class_sets, threshold
 from surco.adapters.contract import Learned, number, tensor
-from surco.adapters.crop_type_fit import fit_heads
+from surco.adapters.crop_type_fit import fit_each_head, fit_heads
 from surco.adapters.errors import LabelsError, SettingsError, UnfittedError, VectorsError
 from surco.adapters.learned_prior import LearnedPrior, find_prior
 from surco.adapters.linear_head import LinearHead
@@ -22,7 +23,7 @@ from surco.adapters.pooled_heads import LEAST_HELD_OUT, HeadSettings
 from surco.adapters.stored_classes import read_classes, written_classes
 from surco.adapters.support import Support
 
-__all__ = ["CropTypeAdapter"]
+__all__ = ["CropTypeAdapter", "HeadOnly"]
 
 
 class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
@@ -89,7 +90,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         vectors = checked_vectors(self, X, reset=True)
         self.classes_, codes = checked_labels(y, len(vectors))
         blocks = checked_groups(groups, len(vectors))
-        scatter = None if pool is None else self._scatter(pool)
+        scatter = None if pool is None else self._scatter(pool, self.n_features_in_)
         prior = find_prior(self.prior, self.n_features_in_) if self.prior else LearnedPrior()
         settings, common = self.settings(), self.scaling == "common"
         with single_threaded():
@@ -98,6 +99,40 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.true_probabilities_, self.support_ = fitted.true_probabilities, fitted.support
         self.labels_per_class_ = np.bincount(codes, minlength=len(self.classes_))
         return self
+
+    def fit_each(
+        self, X: Any, y: Any, groups: Any, subsets: Sequence[Any], pool: Any = None
+    ) -> list[HeadOnly]:
+        """What `fit` would make of each of several subsets of the labels, for cross-validation; learns nothing itself.
+
+        With a pool all labels are compared with it once: five folds cost little more than two fits.
+
+        Args:
+            X: (N, D) vectors of all labels.
+            y: (N,) classes.
+            groups: (N,) spatial block of each; None as in `fit`.
+            subsets: rows of each subset; of two classes or more.
+            pool: as `fit` takes it.
+
+        Raises:
+            LabelsError, VectorsError, CardError: as `fit`.
+        """
+        vectors = checked_vectors(clone(self), X, reset=True)
+        classes, codes = checked_labels(y, len(vectors))
+        blocks = checked_groups(groups, len(vectors))
+        if pool is None:
+            each = [
+                clone(self).fit(vectors[rows], classes[codes[rows]], groups=blocks[rows]) for rows in subsets
+            ]
+            return [HeadOnly(one.classes_, one.head_) for one in each]
+        scatter = self._scatter(pool, vectors.shape[1])
+        prior = find_prior(self.prior, vectors.shape[1]) if self.prior else LearnedPrior()
+        common = self.scaling == "common"
+        with single_threaded():
+            heads = fit_each_head(
+                vectors, codes, blocks, subsets, scatter, prior, self.settings(), common=common
+            )
+        return [HeadOnly(classes[known], head) for known, head in heads]
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.bool_]:
         """Sets of classes (N, K) that hold the true one with probability `coverage`, 0.5..0.99, over places.
@@ -237,11 +272,23 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 "expected an adapter that has learned classes; got one that is not fitted: call fit with labels first"
             )
 
-    def _scatter(self, pool: Any) -> LocalScatter:
+    def _scatter(self, pool: Any, dimension: int) -> LocalScatter:
         scatter = pool if isinstance(pool, LocalScatter) else LocalScatter.of(pool)
-        if len(scatter.mean) != self.n_features_in_:
+        if len(scatter.mean) != dimension:
             raise VectorsError(
-                f"expected a pool of the vectors' dimension, {self.n_features_in_}; got {len(scatter.mean)}: "
+                f"expected a pool of the vectors' dimension, {dimension}; got {len(scatter.mean)}: "
                 "take pool and labels from one table"
             )
         return scatter
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOnly:
+    """A fitted head that is asked for probabilities and then forgotten; of scikit-learn's contract for that."""
+
+    classes_: npt.NDArray[Any]
+    head: LinearHead
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
+        """Class probabilities (N, K) float32 of vectors (N, D), columns as `classes_`."""
+        return self.head.probabilities(np.asarray(X))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from surco.adapters.borrowing import with_neighbours
+from surco.adapters.borrowing import drawn_towards, neighbour_means
 from surco.adapters.conformal import ALWAYS, true_probabilities
 from surco.adapters.learned_prior import LearnedPrior
 from surco.adapters.linear_head import LinearHead
 from surco.adapters.local_scatter import LocalScatter
-from surco.adapters.pooled_heads import HeadSettings, Labelled, PooledHeads, held_out
+from surco.adapters.pooled_heads import HeadSettings, Labelled, PooledHeads, heads_and_folds
 from surco.adapters.support import Support
 from surco.adapters.temperatures import (
     CROSSFIT_LABELS,
@@ -22,7 +23,7 @@ from surco.adapters.temperatures import (
     expected_temperature,
 )
 
-__all__ = ["FittedHeads", "fit_heads", "standard_of"]
+__all__ = ["FittedHeads", "fit_each_head", "fit_heads", "standard_of"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -96,15 +97,11 @@ def fit_heads(
         common: one spread for all dimensions.
     """
     standard = _Standard(*standard_of(vectors, scatter, common))
-    labelled, rows = _labelled(standard.apply(vectors), codes, blocks, scatter, standard, settings.borrowed)
-    local = None if scatter is None else scatter.covariance / np.outer(standard.spread, standard.spread)
-    shape = prior.shape(standard.spread, local)
-    heads = PooledHeads.fit(labelled.taught, codes, int(codes.max()) + 1, shape, settings)
-    expected = expected_temperature(heads.counts, with_pool=scatter is not None, table=prior.temperatures)
-    folds = held_out(labelled, expected, shape, settings)
-    correction = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else Correction()
-    temperature = expected * correction.factor
-    head = _folded(heads, temperature, correction.floor, settings.frequency_weight, standard)
+    plain = standard.apply(vectors)
+    near = _near(plain, scatter, standard, settings.borrowed)
+    ground = _Ground(standard, scatter, prior, settings)
+    head, temperature, heads, folds, correction = ground.fit(plain, near, codes, blocks)
+    rows = _expected_rows(plain, scatter, standard)
     known = np.concatenate(
         [np.where(f.likeliest(correction), ALWAYS, f.true_probabilities(correction)) for f in folds]
         or [np.zeros(0)]
@@ -117,23 +114,79 @@ def fit_heads(
     )
 
 
-def _labelled(
-    plain: Doubles,
+def fit_each_head(
+    vectors: npt.NDArray[np.floating],
     codes: Codes,
     blocks: Codes,
-    scatter: LocalScatter | None,
-    standard: _Standard,
-    borrowed: float,
-) -> tuple[Labelled, npt.NDArray[np.floating]]:
-    """The standardised labels, and plain rows (R, D) of the table, or the labels' own where it is unknown."""
-    if scatter is None:
-        known = plain[:_EXPECTED_ROWS] * standard.spread + standard.centre
-        return Labelled(plain, plain, codes, blocks), known
+    subsets: Sequence[Codes],
+    scatter: LocalScatter,
+    prior: LearnedPrior,
+    settings: HeadSettings,
+    *,
+    common: bool,
+) -> list[tuple[Codes, LinearHead]]:
+    """The head that `fit_heads` makes of each of several subsets of labels, and the classes (K,) that it knows.
+
+    All are compared with the table once. Arguments as of `fit_heads`; `subsets` are rows, with two classes or more.
+    """
+    standard = _Standard(*standard_of(vectors, scatter, common))
+    plain = standard.apply(vectors)
+    near = _near(plain, scatter, standard, settings.borrowed)
+    ground = _Ground(standard, scatter, prior, settings)
+    fitted = []
+    for rows in subsets:
+        known, inner = np.unique(codes[rows], return_inverse=True)
+        head, *_ = ground.fit(plain[rows], None if near is None else near[rows], inner, blocks[rows])
+        fitted.append((known, head))
+    return fitted
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a fit knows before any label."""
+
+    standard: _Standard
+    scatter: LocalScatter | None
+    prior: LearnedPrior
+    settings: HeadSettings
+
+    def fit(
+        self, plain: Doubles, near: Doubles | None, codes: Codes, blocks: Codes
+    ) -> tuple[LinearHead, float, PooledHeads, list[FoldScores], Correction]:
+        """The folded head, its temperature, both heads, what held-out folds say, and how they correct."""
+        settings, spread = self.settings, self.standard.spread
+        local = None if self.scatter is None else self.scatter.covariance / np.outer(spread, spread)
+        taught = plain if near is None else drawn_towards(plain, codes, near, settings.borrowed)
+        heads, folds = heads_and_folds(
+            Labelled(plain, taught, codes, blocks), self.prior.shape(spread, local), settings, self.expected
+        )
+        correction = crossfitted(folds) if folds and len(codes) >= CROSSFIT_LABELS else Correction()
+        temperature = self.expected(heads.counts) * correction.factor
+        head = _folded(heads, temperature, correction.floor, settings.frequency_weight, self.standard)
+        return head, temperature, heads, folds, correction
+
+    def expected(self, counts: Doubles) -> float:
+        """Temperature to expect from the labels of each class (K,)."""
+        return expected_temperature(counts, with_pool=self.scatter is not None, table=self.prior.temperatures)
+
+
+def _near(
+    plain: Doubles, scatter: LocalScatter | None, standard: _Standard, borrowed: float
+) -> Doubles | None:
+    """Means (N, D) of each label's nearest rows of the table; None where nothing is borrowed."""
+    if scatter is None or borrowed <= 0:
+        return None
     asked = scatter.rows[:: max(1, len(scatter.rows) // _NEIGHBOUR_ROWS)]
-    taught = with_neighbours(plain, codes, standard.apply(asked).astype(np.float32), borrowed)
-    return Labelled(plain, taught, codes, blocks), scatter.rows[
-        :: max(1, len(scatter.rows) // _EXPECTED_ROWS)
-    ]
+    return neighbour_means(plain, standard.apply(asked).astype(np.float32))
+
+
+def _expected_rows(
+    plain: Doubles, scatter: LocalScatter | None, standard: _Standard
+) -> npt.NDArray[np.floating]:
+    """Plain rows (R, D) of the table, or the labels' own where it is unknown."""
+    if scatter is None:
+        return plain[:_EXPECTED_ROWS] * standard.spread + standard.centre
+    return scatter.rows[:: max(1, len(scatter.rows) // _EXPECTED_ROWS)]
 
 
 def _folded(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
 
 from surco.adapters.checks import checked_groups, checked_labels, require_finite
+from surco.adapters.crop_type_adapter import CropTypeAdapter
 from surco.adapters.errors import LabelsError, VectorsError
-from surco.adapters.evaluation.baselines import BASELINES, Classifier
+from surco.adapters.evaluation.baselines import BASELINES
+from surco.adapters.evaluation.calibration import Reliability, reliability
 from surco.adapters.evaluation.splits import untestable
 from surco.adapters.scores import Scores, score
 
-__all__ = ["CrossValidation", "cross_validate", "holdout_report"]
+__all__ = ["CrossValidation", "cross_validate", "fit_each", "holdout_report"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -27,13 +29,14 @@ Codes = npt.NDArray[np.intp]
 class CrossValidation:
     """Scores of the adapter and of each baseline on groups they did not see.
 
-    `split` says in words how labels were held out. Where that was impossible `scores` is None, `baselines` is empty,
-    and `split` says why.
+    `split` says in words how labels were held out. Where that was impossible `scores` is None, `baselines` and
+    `reliability` are empty, and `split` says why. `reliability` are the points of the adapter's reliability diagram.
     """
 
     split: str
     scores: Scores | None
     baselines: Mapping[str, Scores]
+    reliability: tuple[Reliability, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """The report as plain JSON values."""
@@ -41,11 +44,19 @@ class CrossValidation:
             "split": self.split,
             "scores": None if self.scores is None else self.scores.as_dict(),
             "baselines": {name: s.as_dict() for name, s in self.baselines.items()},
+            "reliability": [asdict(point) for point in self.reliability],
         }
 
 
 def cross_validate(
-    adapter: Any, X: Any, y: Any, groups: Any, *, pool: Any = None, folds: int = 5, baselines: bool = True
+    adapter: Any,
+    X: Any,
+    y: Any,
+    groups: Any,
+    *,
+    pool: Any = None,
+    folds: int = 5,
+    baselines: bool | Collection[str] = True,
 ) -> CrossValidation:
     """Score an adapter on whole groups held out in turn.
 
@@ -57,7 +68,7 @@ def cross_validate(
         pool: unlabelled vectors (M, D) or `LocalScatter`, as `fit` takes it. They may include the held-out places:
             a table's vectors are known wherever the map is drawn, their labels are not.
         folds: how many parts the groups are split into, at most.
-        baselines: score the plain heads of `BASELINES` too.
+        baselines: score the plain heads of `BASELINES` too, all or those named.
 
     Raises:
         LabelsError, VectorsError: as `fit`.
@@ -73,24 +84,38 @@ def cross_validate(
     n_groups = len(np.unique(blocks))
     splits = list(GroupKFold(min(folds, n_groups)).split(vectors, groups=blocks))
 
-    def held_out(make: Callable[[Codes], Classifier]) -> Scores:
+    def held_out(fitted: Sequence[Any]) -> Doubles:
         proba = np.zeros((len(vectors), len(classes)))
-        for train, test in splits:
-            fitted = make(train)
-            proba[np.ix_(test, fitted.classes_)] = fitted.predict_proba(vectors[test])
-        return score(codes, proba, names, blocks)
+        for each, (_, test) in zip(fitted, splits, strict=True):
+            proba[np.ix_(test, each.classes_)] = each.predict_proba(vectors[test])
+        return proba
 
-    def fit_adapter(train: Codes) -> Classifier:
-        fitted: Classifier = clone(adapter).fit(vectors[train], codes[train], groups=blocks[train], pool=pool)
-        return fitted
-
-    plain = BASELINES if baselines else {}
+    trains = [train for train, _ in splits]
+    ours = held_out(fit_each(adapter, vectors, codes, blocks, trains, pool=pool))
+    plain = {n: m for n, m in BASELINES.items() if baselines is True or (baselines and n in baselines)}
+    theirs = {
+        n: held_out([m(len(rows)).fit(vectors[rows], codes[rows]) for rows in trains])
+        for n, m in plain.items()
+    }
     return CrossValidation(
         f"{len(splits)} folds of whole groups: {len(vectors)} labels in {n_groups} groups, "
         "no group in both training and test",
-        held_out(fit_adapter),
-        {n: held_out(lambda t, m=m: m(len(t)).fit(vectors[t], codes[t])) for n, m in plain.items()},  # type: ignore[misc]
+        score(codes, ours, names, blocks),
+        {name: score(codes, proba, names, blocks) for name, proba in theirs.items()},
+        reliability(codes, ours),
     )
+
+
+def fit_each(
+    adapter: Any, X: Any, y: Any, groups: Any, subsets: Sequence[Codes], **also: Any
+) -> Sequence[Any]:
+    """Classifiers fitted on each of several subsets of the labels; `adapter` is cloned, never changed.
+
+    An adapter that has a `fit_each` of its own shares what the subsets have in common.
+    """
+    if isinstance(adapter, CropTypeAdapter) and not set(also) - {"pool"}:
+        return adapter.fit_each(X, y, groups, subsets, **also)
+    return [clone(adapter).fit(X[rows], y[rows], groups=groups[rows], **also) for rows in subsets]
 
 
 def holdout_report(y_true: Any, proba: Any, classes: Any, groups: Any = None, weights: Any = None) -> Scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Self
@@ -12,11 +13,11 @@ from sklearn.model_selection import GroupKFold
 
 from surco.adapters.discriminant import Gaussians
 from surco.adapters.errors import SettingsError
-from surco.adapters.logistic import logistic
+from surco.adapters.logistic import logistic, logistic_each
 from surco.adapters.support import Support
 from surco.adapters.temperatures import FoldScores
 
-__all__ = ["LEAST_HELD_OUT", "HeadSettings", "Labelled", "PooledHeads", "held_out"]
+__all__ = ["LEAST_HELD_OUT", "HeadSettings", "Labelled", "PooledHeads", "heads_and_folds"]
 
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -100,6 +101,40 @@ class PooledHeads:
         cls, vectors: Doubles, codes: Codes, n_classes: int, prior: Doubles, settings: HeadSettings
     ) -> Self:
         """Fit both heads on standardised vectors (N, D) whose classes are 0..K-1, each present."""
+        return cls._of(
+            vectors, codes, n_classes, prior, settings, logistic(vectors, codes, n_classes, C=settings.C)
+        )
+
+    @classmethod
+    def fit_each(
+        cls,
+        vectors: Doubles,
+        codes: Codes,
+        subsets: npt.NDArray[np.bool_],
+        prior: Doubles,
+        settings: HeadSettings,
+    ) -> list[tuple[Codes, Self]]:
+        """Fit heads on each of P subsets (P, N) of the labels: the classes that each knows (K,), and its heads."""
+        n_classes = int(codes.max()) + 1
+        fitted = []
+        for rows, (weights, bias) in zip(
+            subsets, logistic_each(vectors, codes, n_classes, subsets, C=settings.C), strict=True
+        ):
+            known, inner = np.unique(codes[rows], return_inverse=True)
+            first = weights[:, known], bias[known]
+            fitted.append((known, cls._of(vectors[rows], inner, len(known), prior, settings, first)))
+        return fitted
+
+    @classmethod
+    def _of(
+        cls,
+        vectors: Doubles,
+        codes: Codes,
+        n_classes: int,
+        prior: Doubles,
+        settings: HeadSettings,
+        first: tuple[Doubles, Doubles],
+    ) -> Self:
         gaussians = Gaussians.fit(
             vectors,
             codes,
@@ -110,7 +145,7 @@ class PooledHeads:
             mean_strength=settings.mean_strength,
         )
         return cls(
-            logistic(vectors, codes, n_classes, C=settings.C),
+            first,
             gaussians.discriminant(),
             np.bincount(codes, minlength=n_classes).astype(np.float64),
             gaussians.means,
@@ -129,31 +164,55 @@ class PooledHeads:
         return weight * shares
 
 
-def held_out(labelled: Labelled, expected: float, prior: Doubles, settings: HeadSettings) -> list[FoldScores]:
-    """What heads that did not see a group say of it, for five parts of the groups; nothing where labels are too few."""
+def heads_and_folds(
+    labelled: Labelled, prior: Doubles, settings: HeadSettings, expected: Callable[[Doubles], float]
+) -> tuple[PooledHeads, list[FoldScores]]:
+    """Heads of all labels, and what heads that did not see a group say of it.
+
+    Five parts of the groups are held out in turn; none where labels are too few.
+
+    Args:
+        labelled: standardised labels.
+        prior: (D, D) shape of the within-class covariance.
+        settings: of the heads.
+        expected: the temperature to expect from the labels of each class (K,).
+    """
+    splits = _splits(labelled)
+    subsets = np.ones((1 + len(splits), len(labelled.codes)), bool)
+    for number, (train, _) in enumerate(splits, 1):
+        subsets[number] = False
+        subsets[number, train] = True
+    (_, heads), *others = PooledHeads.fit_each(labelled.taught, labelled.codes, subsets, prior, settings)
+    temperature = expected(heads.counts)
+    folds = [
+        _fold(labelled, known, fitted, test, temperature, settings)
+        for (known, fitted), (_, test) in zip(others, splits, strict=True)
+    ]
+    return heads, [fold for fold in folds if fold is not None]
+
+
+def _splits(labelled: Labelled) -> list[tuple[Codes, Codes]]:
+    """Rows to learn from and rows held out, of each part of the groups."""
     n_groups = len(np.unique(labelled.groups))
     if len(labelled.codes) < LEAST_HELD_OUT or n_groups < 3:
         return []
     rows = np.random.default_rng(0).permutation(len(labelled.codes))[:_CROSSFIT_MOST]
     splits = GroupKFold(min(_FOLDS, n_groups)).split(rows, groups=labelled.groups[rows])
-    folds = [_fold(labelled, rows[train], rows[test], expected, prior, settings) for train, test in splits]
-    return [f for f in folds if f is not None]
+    return [(rows[train], rows[test]) for train, test in splits]
 
 
 def _fold(
     labelled: Labelled,
-    train: Codes,
+    known: Codes,
+    heads: PooledHeads,
     test: Codes,
     expected: float,
-    prior: Doubles,
     settings: HeadSettings,
 ) -> FoldScores | None:
     codes = labelled.codes
-    known, inner = np.unique(codes[train], return_inverse=True)
     test = test[np.isin(codes[test], known)]
     if len(known) < 2 or len(test) == 0:
         return None
-    heads = PooledHeads.fit(labelled.taught[train], inner, len(known), prior, settings)
     weights, bias = heads.pooled(expected)
     asked = labelled.plain[test]
     return FoldScores(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -134,10 +135,16 @@ def _bundles(groups: Codes, seed: int) -> tuple[Codes, int]:
 
 def _resampled(sums: Doubles, seed: int) -> Doubles:
     """Sums (resamples, columns) of as many groups as there are, drawn with replacement."""
-    n = len(sums)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), _RESAMPLES)
-    out: Doubles = drawn.astype(np.float64) @ sums
+    out: Doubles = _drawn(len(sums), seed) @ sums
     return out
+
+
+@lru_cache(maxsize=4)
+def _drawn(n: int, seed: int) -> Doubles:
+    """How often each of n groups is in each resample, (resamples, n): the same for all that one report compares."""
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), _RESAMPLES).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _estimates(values: Doubles, resampled: Doubles | None) -> list[Estimate]:

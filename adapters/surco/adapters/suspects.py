@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from surco.adapters.checks import MOST_CLASSES, checked_groups, checked_labels, require_finite
 from surco.adapters.crop_type_adapter import CropTypeAdapter
+from surco.adapters.evaluate import fit_each
 
 __all__ = ["Suspect", "Suspects", "rank_suspects"]
 
@@ -152,12 +152,12 @@ def _held_out(
     own, other = np.full(len(codes), np.nan), np.full(len(codes), np.nan)
     likely = np.zeros(len(codes), np.intp)
     splits = GroupKFold(min(folds, len(np.unique(blocks)))).split(vectors, groups=blocks)
-    for train, test in splits:
-        known = np.unique(codes[train])
+    # A fold that leaves one class to learn from judges nothing.
+    usable = [(train, test) for train, test in splits if len(np.unique(codes[train])) > 1]
+    judges = fit_each(judge, vectors, codes, blocks, [train for train, _ in usable], **also)
+    for fitted, (_, test) in zip(judges, usable, strict=True):
+        known = fitted.classes_
         test = test[np.isin(codes[test], known)]
-        if len(known) < 2 or not len(test):
-            continue
-        fitted = clone(judge).fit(vectors[train], codes[train], groups=blocks[train], **also)
         step = max(1, _CELLS // len(known))
         for rows in (test[i : i + step] for i in range(0, len(test), step)):
             proba = np.asarray(fitted.predict_proba(vectors[rows]), np.float64)

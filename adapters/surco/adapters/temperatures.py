@@ -103,16 +103,48 @@ def crossfitted(folds: Sequence[FoldScores]) -> Correction:
     deviation 1), so that few labels move them little. Heads that held labels out learned from fewer places than the
     adapter, and are wrong more often: half of the factor's logarithm is believed.
     """
-
-    def surprise(moved: Doubles) -> float:
-        correction = _corrected(moved)
-        chances = np.concatenate([f.true_probabilities(correction) for f in folds])
-        return float(0.5 * np.square(moved).sum() - np.log(chances).sum())
-
     best = minimize(
-        surprise, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-3, 2)], options={"maxiter": 20}
+        _Surprise(folds),
+        np.zeros(2),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-3, 3), (-3, 2)],
+        options={"maxiter": 20},
     )
     return _corrected(best.x * [_BELIEVED, 1.0])
+
+
+class _Surprise:
+    """Negative log-likelihood of held-out labels and its gradient, of how far factor and floor are moved (2,)."""
+
+    def __init__(self, folds: Sequence[FoldScores]) -> None:
+        most = max(f.pooled.shape[1] for f in folds)
+        self._pooled = np.concatenate([_widened(f.pooled, most, 0.0) for f in folds])
+        # Folds whose heads know fewer classes than others: the rest never happens.
+        offset = [np.broadcast_to(f.offset, f.pooled.shape) for f in folds]
+        self._offset = np.concatenate([_widened(o, most, -np.inf) for o in offset])
+        self._even = np.concatenate([np.full(len(f.codes), 1 / f.pooled.shape[1]) for f in folds])
+        self._true = (np.arange(len(self._pooled)), np.concatenate([f.codes for f in folds]))
+
+    def __call__(self, moved: Doubles) -> tuple[float, Doubles]:
+        correction = _corrected(moved)
+        factor, floor = correction.factor, correction.floor
+        logits = factor * self._pooled + self._offset
+        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        plain = chances[self._true]
+        mixed = (1 - floor) * plain + floor * self._even
+        by_factor = (
+            (1 - floor) * plain * (self._pooled[self._true] - (chances * self._pooled).sum(axis=1)) * factor
+        )
+        by_floor = (self._even - plain) * floor * (1 - floor)
+        gradient = moved - [_SPREAD * (by_factor / mixed).sum(), _FLOOR_SPREAD * (by_floor / mixed).sum()]
+        return float(0.5 * np.square(moved).sum() - np.log(mixed).sum()), gradient
+
+
+def _widened(table: Doubles, columns: int, value: float) -> Doubles:
+    """A table (M, K) with further columns of one value."""
+    return np.pad(table, ((0, 0), (0, columns - table.shape[1])), constant_values=value)
 
 
 def _corrected(moved: Doubles) -> Correction:

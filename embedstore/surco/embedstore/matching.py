@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import h3
 import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
-from surco.embedstore.errors import LabelError
-from surco.embedstore.files import read_batches, read_rows
+from surco.embedstore.errors import LabelError, ModelMismatchError, StoreError
+from surco.embedstore.files import read_batches
 from surco.embedstore.labels import Labels
 from surco.embedstore.quantise import dequantize
+from surco.embedstore.scales import row_scales
 from surco.embedstore.schema import fixed_size_matrix
 from surco.embedstore.season import Season
 from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
+from surco.embedstore.vectors import Source, source_of, table_vectors
 
 __all__ = ["Conflict", "Examples", "match_labels"]
 
 Unit = Literal["cells", "parcels"]
 
 _BLOCK = 65_536
+_SQUARE_METRES = 111_320.0**2  # of a square degree at the equator, the most there are
+_MOST_FILLED = 200_000  # cells that polygons are filled with; of more all rows of the table are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +117,22 @@ def match_labels(
         enough = 2 * len(np.unique(pairs.features)) >= len(labels)
         if unit == "parcels" or enough or not _has(store, "cells", season, resolution, model_id):
             return _examples(pairs, labels, parcels, "parcels", least_classes)
-    cells = store.find("cells", season=season, resolution=resolution, model_id=model_id)
-    return _examples(_cell_pairs(cells, labels), labels, cells, "cells", least_classes)
+    cells = source_of(store, "cells", season=season, resolution=resolution, model_id=model_id)
+    return _examples(_cell_pairs(cells, labels), labels, cells.info, "cells", least_classes)
 
 
 def _has(
     store: Store, unit: Unit, season: str | Season | None, resolution: int | None, model_id: str | None
 ) -> bool:
-    """Whether the season meant (of any table, where none is named) has such a table."""
+    """Whether the season meant (of any table, where none is named) has such a table; no file is looked at."""
     name = season.name if isinstance(season, Season) else (season or (store.seasons() or [""])[-1])
-    return any(
-        info.table == unit
-        and info.season == name
-        and resolution in (None, info.resolution)
-        and model_id in (None, info.model_id)
-        for info in store.tables()
-    )
+    try:
+        store.digest(unit, season=name, resolution=resolution, model_id=model_id)
+    except ModelMismatchError:
+        return model_id is None  # of several; which one, is asked where the table is found
+    except StoreError:
+        return False
+    return True
 
 
 def _parcel_pairs(info: TableInfo, labels: Labels) -> _Pairs:
@@ -142,30 +147,69 @@ def _parcel_pairs(info: TableInfo, labels: Labels) -> _Pairs:
             features, first = np.unique(features, return_index=True)
             rows, features = rows[first][~taken[features]], features[~taken[features]]
             taken[features] = True
-            found.append(_pairs(batch, "id", rows, features))
+            found.append(_pairs(batch, rows, features))
     return _joined(found, info)
 
 
-def _cell_pairs(info: TableInfo, labels: Labels) -> _Pairs:
+def _cell_pairs(source: Source, labels: Labels) -> _Pairs:
     points = shapely.point_on_surface(labels.geometry)
-    own = _cells_at(points, info.resolution or 0)
+    resolution = source.info.resolution or 0
+    held = table_vectors(source).keys.to_numpy()
+    own = _cells_at(points, resolution)
+    place = np.minimum(np.searchsorted(held, own), len(held) - 1)
+    hit = np.flatnonzero(held[place] == own)
+    single = _vectors_at(source, place[hit], hit)
     polygons = np.flatnonzero(shapely.get_dimensions(labels.geometry) == 2)
-    inside: list[_Pairs] = []
-    at_point: list[_Pairs] = []
-    for file in info.files:
-        h3 = read_rows(file, ["h3"]).column("h3").to_numpy()
-        rows, features = _centres_inside(h3, labels.geometry[polygons])
-        place = np.minimum(np.searchsorted(h3, own), len(h3) - 1)
-        hit = np.flatnonzero(h3[place] == own)
-        if len(rows) + len(hit):
-            table = read_rows(file, ["h3", "embedding", "embedding_scale"])
-            inside.append(_pairs(table, "h3", rows, polygons[features]))
-            at_point.append(_pairs(table, "h3", place[hit], hit))
-    covered, single = _joined(inside, info), _joined(at_point, info)
+    rows, inside = _rows_inside(held, labels.geometry[polygons], resolution)
+    covered = _vectors_at(source, rows, polygons[inside])
     # A polygon without a centre of its own does not dispute the cell of one that has it.
     is_polygon = np.isin(single.features, polygons)
     spare = is_polygon & (np.isin(single.features, covered.features) | np.isin(single.keys, covered.keys))
-    return _joined([covered, single.where(~spare)], info)
+    return _joined([covered, single.where(~spare)], source.info)
+
+
+def _vectors_at(source: Source, rows: npt.NDArray[np.int64], features: npt.NDArray[np.int64]) -> _Pairs:
+    """Rows of a table of cells, with the label feature that names each."""
+    held = table_vectors(source)
+    keys = held.keys.take(pa.array(rows, pa.int64())).to_numpy(zero_copy_only=False)
+    return _Pairs(keys, features, dequantize(held.embedding[rows], row_scales(source)[rows]))
+
+
+def _rows_inside(
+    held: npt.NDArray[np.uint64], polygons: npt.NDArray[np.object_], resolution: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of the cells whose centres lie in a polygon, and its position; by polygon, then by row."""
+    rows, inside = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for first in _candidates(held, polygons, resolution):
+        found, within = _centres_inside(held[first], polygons)
+        rows.append(first[found])
+        inside.append(within)
+    row, polygon = np.concatenate(rows), np.concatenate(inside)
+    order = np.lexsort((row, polygon))
+    return row[order], polygon[order]
+
+
+def _candidates(
+    held: npt.NDArray[np.uint64], polygons: npt.NDArray[np.object_], resolution: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows that may lie in one of the polygons, in blocks: those of the cells that fill them, or all where many do."""
+    if not len(polygons):
+        return
+    degrees = float(np.ptp(shapely.bounds(polygons).reshape(-1, 2, 2), axis=1).prod(axis=1).sum())
+    if degrees * _SQUARE_METRES > _MOST_FILLED * h3.average_hexagon_area(resolution, unit="m^2"):
+        yield from (np.arange(i, min(i + _BLOCK, len(held))) for i in range(0, len(held), _BLOCK))
+        return
+    filling = h3ronpy.vector.wkb_to_cells(
+        pa.array(shapely.to_wkb(polygons), pa.binary()),
+        resolution,
+        containment_mode=h3ronpy.vector.ContainmentMode.IntersectsBoundary,
+        flatten=True,
+    )
+    cells = np.unique(pa.array(filling).to_numpy(zero_copy_only=False)).astype(np.uint64)
+    place = np.minimum(np.searchsorted(held, cells), len(held) - 1)
+    rows = place[held[place] == cells]
+    if len(rows):
+        yield rows
 
 
 def _cells_at(points: npt.NDArray[np.object_], resolution: int) -> npt.NDArray[np.uint64]:
@@ -190,12 +234,10 @@ def _centres_inside(
     return rows, near[found]
 
 
-def _pairs(
-    rows: pa.Table | pa.RecordBatch, key: str, places: npt.NDArray[np.int64], features: npt.NDArray[np.int64]
-) -> _Pairs:
-    chosen = rows.select([key, "embedding", "embedding_scale"]).take(pa.array(places, pa.int64()))
+def _pairs(rows: pa.RecordBatch, places: npt.NDArray[np.int64], features: npt.NDArray[np.int64]) -> _Pairs:
+    chosen = rows.select(["id", "embedding", "embedding_scale"]).take(pa.array(places, pa.int64()))
     matrix = fixed_size_matrix(chosen.column("embedding"))
-    keys = chosen.column(key).to_numpy() if key == "h3" else np.array(chosen.column(key).to_pylist(), object)
+    keys = np.array(chosen.column("id").to_pylist(), object)
     return _Pairs(keys, features, dequantize(matrix, np.asarray(chosen.column("embedding_scale"))))
 
 

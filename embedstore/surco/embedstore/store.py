@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -174,6 +175,23 @@ class Store:
         """
         partitions = self._manifest.partitions
         return describe(self._path, chosen(self._path, partitions, table, season, resolution, model_id))
+
+    def digest(
+        self,
+        table: Table,
+        *,
+        season: str | Season | None = None,
+        resolution: int | None = None,
+        model_id: str | None = None,
+    ) -> str:
+        """What tells one content of the table that `find` means from all others, in hex: names and sizes of its files.
+
+        Names are never used twice, so versions that differ in other things have the same. No file is looked at. Raises
+        as `find`.
+        """
+        partition = chosen(self._path, self._manifest.partitions, table, season, resolution, model_id)
+        files = [[file.path, file.bytes] for file in partition.files]
+        return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
     def read(
         self,

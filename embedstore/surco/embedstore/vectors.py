@@ -6,15 +6,13 @@ values.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +36,9 @@ _SMALL = 100_000
 _KEPT_VERSIONS = 2
 _ARRAYS = ("embedding", "inverse_length", "comuna")
 _LOADING = threading.Lock()
-_SOURCES: WeakKeyDictionary[Store, dict[tuple[Any, ...], Source]] = WeakKeyDictionary()
+_FINDING = threading.Lock()
+_SOURCES: OrderedDict[tuple[Path, str], Source] = OrderedDict()
+_MOST_SOURCES = 64
 
 Int8s = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float32]
@@ -111,21 +111,24 @@ def source_of(
     resolution: int | None = None,
     model_id: str | None = None,
 ) -> Source:
-    """The one table meant, as `Store.find` finds it; found once for each version of a `Store`.
+    """The one table meant, as `Store.find` finds it; its files are looked for once, however many versions have it.
 
     Raises:
         StoreError: no such table, season or resolution, or a missing file.
         ModelMismatchError: the model is not there, or several are and none is named.
     """
-    name = season.name if isinstance(season, Season) else season
-    asked = (store.version, table, name, resolution, model_id)
-    found = _SOURCES.setdefault(store, {})
-    if asked not in found:
-        info = store.find(table, season=season, resolution=resolution, model_id=model_id)
-        files = [[file.relative_to(store.path).as_posix(), file.stat().st_size] for file in info.files]
-        digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
-        found[asked] = Source(digest, store.path, info)
-    return found[asked]
+    asked: Any = {"season": season, "resolution": resolution, "model_id": model_id}
+    key = (store.path, store.digest(table, **asked))
+    with _FINDING:
+        if key in _SOURCES:
+            _SOURCES.move_to_end(key)
+            return _SOURCES[key]
+    found = Source(key[1], store.path, store.find(table, **asked))
+    with _FINDING:
+        _SOURCES[key] = found
+        while len(_SOURCES) > _MOST_SOURCES:
+            _SOURCES.popitem(last=False)
+    return found
 
 
 def table_vectors(source: Source) -> TableVectors:
