@@ -21,22 +21,29 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 @contextmanager
 def postgres_database() -> Iterator[str]:
-    """URL of an empty database, dropped afterwards; skips the test where there is no PostgreSQL at all.
-
-    The server is that of `SURCO_TEST_POSTGRES` (a URL whose user may create databases). Without it one is started on a
-    free port of 127.0.0.1, in a temporary folder, by the user postgres where we are root, which initdb refuses.
-    """
-    named = os.environ.get("SURCO_TEST_POSTGRES")
-    if named:
-        with _empty_database(named) as url:
-            yield url
-        return
-    with _own_server() as server, _empty_database(server) as url:
+    """URL of an empty database on a server for this block alone; skips the test where there is no PostgreSQL."""
+    with postgres_server() as server, empty_database(server) as url:
         yield url
 
 
 @contextmanager
-def _empty_database(server: str) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
+    """URL of a server whose user may create databases; skips the test where there is no PostgreSQL.
+
+    The server is that of `SURCO_TEST_POSTGRES`. Without it one is started on a free port of 127.0.0.1, in a temporary
+    folder, by the user postgres where we are root, which initdb refuses.
+    """
+    named = os.environ.get("SURCO_TEST_POSTGRES")
+    if named:
+        yield named
+        return
+    with _own_server() as server:
+        yield server
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """URL of an empty database of a server, dropped afterwards."""
     psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
     name = f"surco_test_{uuid4().hex[:12]}"
     plain = server.replace("postgresql+psycopg://", "postgresql://")
