@@ -18,7 +18,6 @@ __all__ = [
     "checked_file",
     "read_batches",
     "read_footer",
-    "read_group",
     "read_groups",
     "read_rows",
     "read_schema",
@@ -85,12 +84,6 @@ def read_batches(path: Path, rows: int, columns: Sequence[str]) -> Iterator[pa.R
     """As `read_rows`, batch by batch of at most `rows`."""
     with _naming(path), pq.ParquetFile(path, page_checksum_verification=True) as source:
         yield from source.iter_batches(rows, columns=list(columns))
-
-
-def read_group(path: Path, group: int, columns: Sequence[str]) -> pa.Table:
-    """As `read_rows`, the rows of one row group."""
-    with _naming(path), pq.ParquetFile(path, page_checksum_verification=True) as source:
-        return source.read_row_group(group, columns=list(columns))
 
 
 def read_footer(path: Path) -> pq.FileMetaData:

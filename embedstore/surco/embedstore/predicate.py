@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from weakref import WeakKeyDictionary
 
@@ -37,7 +39,12 @@ _WRITING = threading.Lock()
 
 
 def passing_rows(
-    store: Store, source: Source, where: str, session: duckdb.DuckDBPyConnection | None = None
+    store: Store,
+    source: Source,
+    where: str,
+    session: duckdb.DuckDBPyConnection | None = None,
+    *,
+    timeout_s: float | None = None,
 ) -> Rows:
     """(M,) rows of a table that pass a predicate, ascending.
 
@@ -46,13 +53,14 @@ def passing_rows(
         source: the table.
         where: an SQL predicate over its columns.
         session: of `connect(store)`; None makes one.
+        timeout_s: how long DuckDB may take; None is as long as it needs.
 
     Raises:
-        QueryError: a predicate that DuckDB refuses.
+        QueryError: a predicate that DuckDB refuses, or that is not done within `timeout_s`.
         StoreError: a damaged file.
     """
     if session is None:
-        with connect(store) as own:
+        with connect(store) as own, _stopping(own, timeout_s):
             return _asked(own, source, where)
     asked = (source.digest, where)
     with _WRITING:
@@ -60,7 +68,7 @@ def passing_rows(
         if asked in known:
             known.move_to_end(asked)
             return known[asked]
-    with session.cursor() as own:
+    with session.cursor() as own, _stopping(own, timeout_s):
         rows = _asked(own, source, where)
     if not _FLEETING.search(where):
         with _WRITING:
@@ -68,6 +76,26 @@ def passing_rows(
             while len(known) > _KEPT:
                 known.popitem(last=False)
     return rows
+
+
+@contextmanager
+def _stopping(session: duckdb.DuckDBPyConnection, timeout_s: float | None) -> Iterator[None]:
+    """What runs in the session inside the block is interrupted after a time."""
+    if timeout_s is None:
+        yield
+        return
+    timer = threading.Timer(timeout_s, session.interrupt)
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise QueryError(
+            f"a predicate that takes at most {timeout_s:g} s",
+            "one that takes longer",
+            "Filter by fewer columns.",
+        ) from error
+    finally:
+        timer.cancel()
 
 
 def _asked(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> Rows:
@@ -83,6 +111,8 @@ def _by_place(session: duckdb.DuckDBPyConnection, source: Source, where: str) ->
     try:
         named = session.from_arrow(pa.table({"comuna": codes})).project(_place_columns())
         passing = named.filter(where).project("comuna").fetchall()
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error:
         return None
     allowed = np.zeros(1 << 16, np.bool_)
@@ -108,6 +138,8 @@ def _by_row(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> R
         # Not `sql(…, params=…)`: that runs at once, holding the interpreter's lock that our file system needs.
         rows = session.table(source.table).filter(meant).filter(where)
         found: pa.Table = rows.project(f'"{name}"').to_arrow_table()
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error as error:
         if DAMAGED in str(error):
             raise StoreError(

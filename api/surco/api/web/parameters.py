@@ -46,7 +46,7 @@ def _declared(handler: BaseRouteHandler) -> frozenset[str]:
     }
     found = set()
     for name, field in handler.parsed_fn_signature.parameters.items():
-        alias = getattr(field.kwarg_definition, "query", None)
+        alias = getattr(field.kwarg_definition, "name", None)
         if name not in in_path and name not in ("request", "data", "body", "headers", "state", "scope"):
             found.add(alias or name)
     return frozenset(found)

@@ -1,0 +1,1 @@
+"""Similar places, and the vectors themselves: POST /search and GET /embeddings."""

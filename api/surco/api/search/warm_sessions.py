@@ -1,0 +1,91 @@
+"""One warm SQL session a process, for predicates over the store's tables; it is bounded in memory, threads and time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from surco.api.kept import Kept
+from surco.api.refusals import TimedOutError
+from surco.embedstore import QueryError, Store, connect
+from surco.embedstore.predicate import passing_rows
+from surco.embedstore.selection import rows_of
+from surco.embedstore.vectors import KEYS, Source
+
+__all__ = ["WarmSessions"]
+
+_TIMEOUT_S = 20.0
+_MEMORY = "512MB"
+_THREADS = 2
+
+Rows = npt.NDArray[np.int64]
+
+
+class WarmSessions:
+    """Sessions on the latest versions that were asked about; the newest two are kept.
+
+    What it is asked is SQL of ours (`api.ogc` makes it of CQL2, with literals that cannot become anything else); it
+    never takes a client's text.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: Kept[duckdb.DuckDBPyConnection] = Kept(2)
+
+    def of(self, store: Store) -> duckdb.DuckDBPyConnection:
+        """The session on a version; use a cursor of it in each thread."""
+        made = (str(store.path), store.version)
+        return self._sessions.get(made, lambda: connect(store, memory_limit=_MEMORY, threads=_THREADS))
+
+    def passing(self, store: Store, source: Source, where: str) -> Rows:
+        """(M,) rows of a table that pass a predicate, ascending; the session remembers the latest ones.
+
+        Raises:
+            TimedOutError: it takes too long.
+            QueryError, StoreError: as `embedstore.predicate.passing_rows`.
+        """
+        try:
+            return passing_rows(store, source, where, self.of(store), timeout_s=_TIMEOUT_S)
+        except QueryError as error:
+            if not isinstance(error.__cause__, duckdb.InterruptException):
+                raise
+            raise _too_slow() from error
+
+    def run(self, store: Store, query: str, **tables: pa.Table) -> pa.Table:
+        """Answer one query of ours, in which the given tables have their names.
+
+        Raises:
+            TimedOutError: it takes too long.
+        """
+        with self.of(store).cursor() as own:
+            for name, table in tables.items():
+                own.register(name, table)
+            timer = threading.Timer(_TIMEOUT_S, own.interrupt)
+            timer.start()
+            try:
+                return own.execute(query).to_arrow_table()
+            except duckdb.InterruptException as error:
+                raise _too_slow() from error
+            finally:
+                timer.cancel()
+
+    def columns(self, store: Store, source: Source, keys: pa.Array[Any], columns: str) -> pa.Table:
+        """Some columns (SQL of ours) of the few rows with these keys, with the key first, in no order."""
+        key = KEYS[source.table]
+        # Names and literals are ours or were checked by the manifest.
+        query = (
+            f'SELECT "{key}", {columns} FROM {source.table} '  # noqa: S608
+            f'WHERE {rows_of(source.info)} AND "{key}" IN (SELECT key FROM asked)'
+        )
+        return self.run(store, query, asked=pa.table({"key": keys}))
+
+
+def _too_slow() -> TimedOutError:
+    return TimedOutError(
+        f"Expected a filter that takes at most {_TIMEOUT_S:g} s, got one that takes longer. "
+        "Narrow it by comuna, region or bbox, or simplify its geometry."
+    )
