@@ -16,7 +16,7 @@ from surco.api.maps import Predicted
 from surco.api.refusals import SettingsError
 from surco.embedstore import Store
 
-__all__ = ["adapter_legend", "legend_record", "summed_up"]
+__all__ = ["adapter_legend", "distinct_names", "legend_record", "summed_up"]
 
 _RELATIONS = ("same", "part")
 
@@ -56,10 +56,12 @@ def summed_up(predicted: Predicted, legend: Legend, level: int) -> Predicted:
     """
     sums, names = roll_up(predicted.probabilities, predicted.classes, legend, level=level)
     best = np.where(np.isnan(sums[:, 0]), -1, sums.argmax(axis=1))
-    return replace(predicted, classes=_distinct(names), probabilities=sums, class_index=best.astype(np.int64))
+    return replace(
+        predicted, classes=distinct_names(names), probabilities=sums, class_index=best.astype(np.int64)
+    )
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names that are each there once: a user's legend may call two classes alike."""
     seen: Counter[str] = Counter()
     out = []
