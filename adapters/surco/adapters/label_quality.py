@@ -98,7 +98,9 @@ def inspect_labels(
         *thin(names[sound], blocks[sound], labels[sound]),
     ]
     exact = sound & ~np.isin(names.astype(str), _inexact(names[sound], legend))
-    ranked = _ranked(vectors[exact], names[exact], blocks[exact], labels[exact], also) if suspects else None
+    # The groups as they came: who scores an adapter on them splits them alike, and shares the fits.
+    places = labels if groups is None else np.asarray(groups)
+    ranked = _ranked(vectors[exact], names[exact], places[exact], labels[exact], also) if suspects else None
     counts = dict(sorted(Counter(one_each(names[sound], labels[sound])).items()))
     return LabelReport(len(names), counts, tuple(findings), ranked)
 
@@ -133,7 +135,7 @@ def _inexact(names: npt.NDArray[Any], legend: Legend | None) -> list[str]:
 def _ranked(
     vectors: npt.NDArray[Any],
     names: npt.NDArray[Any],
-    blocks: npt.NDArray[np.intp],
+    blocks: npt.NDArray[Any],
     labels: npt.NDArray[Any],
     also: Mapping[str, Any],
 ) -> Suspects:

@@ -59,16 +59,24 @@ def check_labels(
     return CheckedLabels(found, examples, replace(report, findings=(*broken, *report.findings)))
 
 
-def inspected(labels: Labels, examples: Examples, legend: Legend | None = None, **also: Any) -> LabelReport:
+def inspected(
+    labels: Labels,
+    examples: Examples,
+    legend: Legend | None = None,
+    *,
+    blocks: npt.NDArray[np.int64] | None = None,
+    **also: Any,
+) -> LabelReport:
     """The report of labels that were matched with a table: those left out by the matching are named first.
 
+    `blocks` (N,) is the place of each row, whose labels do not judge each other; None takes each label for its own.
     `also` goes to the judging adapter's `fit`.
     """
     names = feature_names(labels)
     report = inspect_labels(
         examples.X,
         examples.y.tolist(),
-        groups=examples.groups,
+        groups=examples.groups if blocks is None else blocks,
         features=names[examples.groups],
         ids=[str(place) for place in examples.ids],
         legend=legend,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,11 +24,12 @@ from surco.adapters import (
 from surco.api.evaluating_places import blocks_of
 from surco.api.refusals import SettingsError
 from surco.embedstore import Examples, Labels, Store, match_labels, read_labels
+from surco.embedstore.vectors import source_of
 
 if TYPE_CHECKING:
     from surco.api.fitting import Unit
 
-__all__ = ["YieldReport", "describe_values", "fit_yield_adapter"]
+__all__ = ["YieldFit", "YieldReport", "YieldWish", "describe_values", "fit_values", "fit_yield_adapter"]
 
 _LEAST = 0.0  # no field yields less than nothing
 
@@ -66,6 +68,28 @@ class YieldReport:
         return "\n".join([*lines, *_evaluation_lines(self)])
 
 
+@dataclass(frozen=True, slots=True)
+class YieldWish:
+    """How measured values are to be fitted: `target` in `target_unit`, the rest as in `FitWish`."""
+
+    name: str
+    target: str
+    target_unit: str = "t/ha"
+    season: str | None = None
+    unit: Unit = "auto"
+    model_id: str | None = None
+    baselines: bool | Collection[str] = True
+    most_places: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class YieldFit:
+    """A fitted yield adapter that is not in the store yet: what is to be said of it, and its files by name."""
+
+    report: YieldReport
+    files: dict[str, bytes]
+
+
 def fit_yield_adapter(
     path: Path,
     labels: Path,
@@ -88,9 +112,25 @@ def fit_yield_adapter(
         AdapterError: values that nothing can be learned from.
     """
     store = Store.open(path)
-    found = read_labels(labels, target_column)
-    _require_numbers(found, target_column)
-    examples = match_labels(store, found, season=season, unit=unit, model_id=model_id, least_classes=1)
+    wish = YieldWish(name, target_column, target_unit, season, unit, model_id, baselines)
+    fit = fit_values(store, read_labels(labels, target_column), wish)
+    with store.transaction() as transaction:
+        transaction.put_adapter(name, fit.files)
+    return fit.report
+
+
+def fit_values(store: Store, labels: Labels, wish: YieldWish) -> YieldFit:
+    """Fit a yield adapter on labels whose class is a number; the store is only read. Raises as `fit_yield_adapter`."""
+    _require_numbers(labels, wish.target)
+    examples = match_labels(
+        store,
+        labels,
+        season=wish.season,
+        unit=wish.unit,
+        model_id=wish.model_id,
+        least_classes=1,
+        most_rows=wish.most_places,
+    )
     seen: npt.NDArray[np.bool_] = np.asarray(np.isfinite(examples.X).all(axis=1) & examples.X.any(axis=1))
     if not seen.any():
         raise SettingsError(
@@ -98,28 +138,38 @@ def fit_yield_adapter(
             "places that the season's table has vectors of."
         )
     X, values = examples.X[seen], examples.y[seen].astype(np.float64)
-    blocks, words = _blocks(found, np.asarray(examples.groups, np.int64)[seen])
+    blocks, words = _blocks(labels, np.asarray(examples.groups, np.int64)[seen])
     began = time.perf_counter()
-    adapter = YieldAdapter(least=_LEAST, unit=target_unit).fit(X, values, groups=blocks)
+    adapter = YieldAdapter(least=_LEAST, unit=wish.target_unit).fit(X, values, groups=blocks)
     fit_ms = 1000.0 * (time.perf_counter() - began)
-    evaluation = cross_validate_values(YieldAdapter(least=_LEAST), X, values, blocks, baselines=baselines)
+    evaluation = cross_validate_values(
+        YieldAdapter(least=_LEAST), X, values, blocks, baselines=wish.baselines
+    )
+    source = source_of(store, examples.unit, season=wish.season, model_id=examples.model_id)
     training = {
-        "labels": labels.name,
+        "labels": labels.path.name,
         "unit": examples.unit,
-        "season": season or store.find(examples.unit, model_id=examples.model_id).season,
-        "target": target_column,
+        "season": source.info.season,
+        "target": wish.target,
         "ids": [str(i) for i, s in zip(examples.ids, seen, strict=True) if s],
         "blocks": words,
         "cross_validation": evaluation.as_dict(),
     }
     files = save_adapter(
-        adapter, name=name, model_id=examples.model_id, task=YieldAdapter.task, training=training
+        adapter, name=wish.name, model_id=examples.model_id, task=YieldAdapter.task, training=training
     )
-    with store.transaction() as transaction:
-        transaction.put_adapter(name, files)
-    return YieldReport(
-        name, target_column, target_unit, examples, values, adapter.kernel_, words, evaluation, fit_ms
+    report = YieldReport(
+        wish.name,
+        wish.target,
+        wish.target_unit,
+        examples,
+        values,
+        adapter.kernel_,
+        words,
+        evaluation,
+        fit_ms,
     )
+    return YieldFit(report, files)
 
 
 def _require_numbers(labels: Labels, column: str) -> None:

@@ -1,5 +1,6 @@
 """The tables of embeddings, their schema, their versions, SQL, search and labels."""
 
+from surco.embedstore.adapter_versions import AdapterVersion, adapter_versions
 from surco.embedstore.asking import Contrast
 from surco.embedstore.column_functions import ColumnFunction, Macro
 from surco.embedstore.errors import (
@@ -16,7 +17,7 @@ from surco.embedstore.errors import (
 )
 from surco.embedstore.garbage import Collected, Garbage, collect_garbage
 from surco.embedstore.history import VersionInfo, rollback, versions
-from surco.embedstore.labels import CLASS_COLUMNS, Labels, read_label_column, read_labels
+from surco.embedstore.labels import CLASS_COLUMNS, Labels, parse_labels, read_label_column, read_labels
 from surco.embedstore.matching import Conflict, Examples, match_labels
 from surco.embedstore.places import comuna_at, comuna_of, comunas
 from surco.embedstore.pulling import pull
@@ -42,6 +43,7 @@ from surco.embedstore.verification import Damage, Verification, verify
 __all__ = [
     "CLASS_COLUMNS",
     "QUANTISATION",
+    "AdapterVersion",
     "Collected",
     "ColumnFunction",
     "Conflict",
@@ -72,6 +74,7 @@ __all__ = [
     "VectorError",
     "Verification",
     "VersionInfo",
+    "adapter_versions",
     "build_index",
     "cells_schema",
     "collect_garbage",
@@ -86,6 +89,7 @@ __all__ = [
     "match_labels",
     "nearest",
     "parcels_schema",
+    "parse_labels",
     "pull",
     "push",
     "quantize",

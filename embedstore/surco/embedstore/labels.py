@@ -16,7 +16,7 @@ import shapely
 
 from surco.embedstore.errors import LabelError
 
-__all__ = ["CLASS_COLUMNS", "Labels", "read_label_column", "read_labels"]
+__all__ = ["CLASS_COLUMNS", "Labels", "parse_labels", "read_label_column", "read_labels"]
 
 CLASS_COLUMNS = (
     "label",
@@ -76,14 +76,28 @@ def read_labels(path: str | Path, class_column: str | None = None) -> Labels:
         LabelError: naming the file, the feature (from 1), the value, and what to do.
     """
     file = Path(path)
-    content = _parse(file)
-    features = _features(content, file)
-    column = _class_column(features, class_column, file)
-    shapes = _geometries(features, file)
-    shapes = _to_degrees(shapes, content.get("crs"), file)
-    labels = [_class_of(feature, column, number, file) for number, feature in _numbered(features)]
+    return parse_labels(_parse(file), file, class_column)
+
+
+def parse_labels(content: object, path: Path, class_column: str | None = None) -> Labels:
+    """Labels of GeoJSON that was parsed before; see `read_labels`.
+
+    Args:
+        content: a FeatureCollection.
+        path: what messages call it.
+        class_column: as for `read_labels`.
+
+    Raises:
+        LabelError: as `read_labels`.
+    """
+    collection = _collection(content, path)
+    features = _features(collection, path)
+    column = _class_column(features, class_column, path)
+    shapes = _geometries(features, path)
+    shapes = _to_degrees(shapes, collection.get("crs"), path)
+    labels = [_class_of(feature, column, number, path) for number, feature in _numbered(features)]
     ids = [_id_of(feature, number) for number, feature in _numbered(features)]
-    return Labels(shapes, labels, ids, file)
+    return Labels(shapes, labels, ids, path)
 
 
 def read_label_column(path: str | Path, column: str) -> list[str]:
@@ -121,6 +135,10 @@ def _parse(file: Path) -> dict[str, Any]:
             f"{file}, which is no JSON ({error})",
             "Export the labels as GeoJSON (RFC 7946).",
         ) from error
+    return _collection(content, file)
+
+
+def _collection(content: object, file: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("type") != "FeatureCollection":
         kind = content.get("type") if isinstance(content, dict) else type(content).__name__
         raise LabelError(

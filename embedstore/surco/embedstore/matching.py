@@ -29,7 +29,8 @@ __all__ = ["Conflict", "Examples", "match_labels"]
 Unit = Literal["cells", "parcels"]
 
 _BLOCK = 65_536
-_SQUARE_METRES = 111_320.0**2  # of a square degree at the equator, the most there are
+_SQUARE_METRES = 111_320.0**2  # of a square degree at the equator
+_TOLERANCE = 4  # polygons may reach beyond the table, and cells are not of one size
 _MOST_FILLED = 200_000  # cells that polygons are filled with; of more all rows of the table are looked at
 
 
@@ -90,6 +91,7 @@ def match_labels(
     resolution: int | None = None,
     model_id: str | None = None,
     least_classes: int = 2,
+    most_rows: int | None = None,
 ) -> Examples:
     """Find the vectors of labelled places.
 
@@ -104,9 +106,11 @@ def match_labels(
         resolution: of cells; None is the finest.
         model_id: needed where the store holds several models.
         least_classes: how many different classes there must be; a campaign that has only begun may have one.
+        most_rows: refuse labels that name more rows than that, before their vectors are read; None takes all.
 
     Raises:
-        LabelError: all labels outside the table's area, fewer classes than that, or all in conflict.
+        LabelError: all labels outside the table's area, fewer classes than that, more rows than that, or all in
+            conflict.
         StoreError: no such table, season or resolution.
     """
     if unit not in ("auto", "cells", "parcels"):
@@ -118,7 +122,8 @@ def match_labels(
         if unit == "parcels" or enough or not _has(store, "cells", season, resolution, model_id):
             return _examples(pairs, labels, parcels, "parcels", least_classes)
     cells = source_of(store, "cells", season=season, resolution=resolution, model_id=model_id)
-    return _examples(_cell_pairs(cells, labels), labels, cells.info, "cells", least_classes)
+    pairs = _cell_pairs(cells, labels, cells.info.rows if most_rows is None else most_rows)
+    return _examples(pairs, labels, cells.info, "cells", least_classes)
 
 
 def _has(
@@ -151,7 +156,7 @@ def _parcel_pairs(info: TableInfo, labels: Labels) -> _Pairs:
     return _joined(found, info)
 
 
-def _cell_pairs(source: Source, labels: Labels) -> _Pairs:
+def _cell_pairs(source: Source, labels: Labels, most: int) -> _Pairs:
     points = shapely.point_on_surface(labels.geometry)
     resolution = source.info.resolution or 0
     held = table_vectors(source).keys.to_numpy()
@@ -160,7 +165,7 @@ def _cell_pairs(source: Source, labels: Labels) -> _Pairs:
     hit = np.flatnonzero(held[place] == own)
     single = _vectors_at(source, place[hit], hit)
     polygons = np.flatnonzero(shapely.get_dimensions(labels.geometry) == 2)
-    rows, inside = _rows_inside(held, labels.geometry[polygons], resolution)
+    rows, inside = _rows_inside(held, labels.geometry[polygons], resolution, most)
     covered = _vectors_at(source, rows, polygons[inside])
     # A polygon without a centre of its own does not dispute the cell of one that has it.
     is_polygon = np.isin(single.features, polygons)
@@ -176,12 +181,18 @@ def _vectors_at(source: Source, rows: npt.NDArray[np.int64], features: npt.NDArr
 
 
 def _rows_inside(
-    held: npt.NDArray[np.uint64], polygons: npt.NDArray[np.object_], resolution: int
+    held: npt.NDArray[np.uint64], polygons: npt.NDArray[np.object_], resolution: int, most: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows of the cells whose centres lie in a polygon, and its position; by polygon, then by row."""
     rows, inside = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    if most < len(held) and _cells_of(polygons, resolution) > _TOLERANCE * most:
+        raise _too_many(most)
+    count = 0
     for first in _candidates(held, polygons, resolution):
         found, within = _centres_inside(held[first], polygons)
+        count += len(found)
+        if most < len(held) and count > most:
+            raise _too_many(most)
         rows.append(first[found])
         inside.append(within)
     row, polygon = np.concatenate(rows), np.concatenate(inside)
@@ -195,8 +206,7 @@ def _candidates(
     """Rows that may lie in one of the polygons, in blocks: those of the cells that fill them, or all where many do."""
     if not len(polygons):
         return
-    degrees = float(np.ptp(shapely.bounds(polygons).reshape(-1, 2, 2), axis=1).prod(axis=1).sum())
-    if degrees * _SQUARE_METRES > _MOST_FILLED * h3.average_hexagon_area(resolution, unit="m^2"):
+    if _cells_of(shapely.envelope(polygons), resolution) > _MOST_FILLED:
         yield from (np.arange(i, min(i + _BLOCK, len(held))) for i in range(0, len(held), _BLOCK))
         return
     filling = h3ronpy.vector.wkb_to_cells(
@@ -210,6 +220,23 @@ def _candidates(
     rows = place[held[place] == cells]
     if len(rows):
         yield rows
+
+
+def _cells_of(polygons: npt.NDArray[np.object_], resolution: int) -> float:
+    """About how many cells polygons cover."""
+    if not len(polygons):
+        return 0.0
+    middle = shapely.bounds(polygons)[:, 1::2].mean(axis=1)
+    square_metres = shapely.area(polygons) * np.cos(np.radians(middle)) * _SQUARE_METRES
+    return float(square_metres.sum() / h3.average_hexagon_area(resolution, unit="m^2"))
+
+
+def _too_many(most: int) -> LabelError:
+    return LabelError(
+        f"labels of at most {most:,} cells in all",
+        "polygons that cover more",
+        "Draw smaller polygons, or points: a few hundred labels teach a map.",
+    )
 
 
 def _cells_at(points: npt.NDArray[np.object_], resolution: int) -> npt.NDArray[np.uint64]:
