@@ -1,0 +1,243 @@
+"""The routes of OGC API Features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.params import FromPath, QueryParameter
+
+from surco.api.ogc.collections import Chosen, collection_of
+from surco.api.ogc.conformance import CONFORMS_TO
+from surco.api.ogc.cql2_parsing import MAX_CHARACTERS, Language
+from surco.api.ogc.days import days_of
+from surco.api.ogc.documents import (
+    collection_document,
+    collections_document,
+    landing_document,
+    queryables_document,
+)
+from surco.api.ogc.features import Geometry
+from surco.api.ogc.item_formats import FORMATS, answer
+from surco.api.ogc.items import LARGEST_PAGE, Asked, feature_document, page_of
+from surco.api.web.callers import needs
+from surco.api.web.formats import chosen
+from surco.api.web.server import Server
+
+__all__ = ["landing_page", "ogc_routes"]
+
+_TAGS = ["OGC API Features"]
+_GEOJSON = "application/geo+json"
+_SCHEMA = "application/schema+json"
+_DESCRIBED: dict[str, Any] = {"sync_to_thread": True, "guards": [needs("read")], "tags": _TAGS}
+
+
+def _about(text: str, **limits: Any) -> Any:
+    return QueryParameter(description=text, **limits)
+
+
+JsonOnly = Annotated[str | None, _about("Format of the answer: json, which is the only one.", max_length=20)]
+Season = Annotated[str | None, _about("Name of a season, as 2024-25; the latest otherwise.", max_length=20)]
+Res = Annotated[int | None, _about("H3 resolution of cells; the finest otherwise.", ge=0, le=15)]
+Model = Annotated[str | None, _about("Model whose vectors are meant.", max_length=200)]
+Unit = Annotated[str | None, _about("Of a map: cells or parcels.", max_length=20)]
+Limit = Annotated[
+    int, _about(f"Most features of a page, 1 to {LARGEST_PAGE}; more is taken as {LARGEST_PAGE}.", ge=1)
+]
+Bbox = Annotated[
+    str | None,
+    _about("west,south,east,north; a west above the east crosses the antimeridian.", max_length=400),
+]
+BboxCrs = Annotated[
+    str | None, QueryParameter(name="bbox-crs", description="URI of the system of bbox.", max_length=200)
+]
+Crs = Annotated[str | None, _about("URI of the system of the answer's coordinates.", max_length=200)]
+Datetime = Annotated[
+    str | None,
+    _about("A day, or two with a slash between: the latest season that has any of them.", max_length=100),
+]
+Filter = Annotated[
+    str | None, _about("CQL2 over the queryables of the collection.", max_length=MAX_CHARACTERS)
+]
+FilterLang = Annotated[
+    Language | None, QueryParameter(name="filter-lang", description="cql2-text (the default) or cql2-json.")
+]
+FilterCrs = Annotated[
+    str | None,
+    QueryParameter(
+        name="filter-crs", description="URI of the system of geometries in filter.", max_length=200
+    ),
+]
+Properties = Annotated[
+    str | None,
+    _about("Names of properties, with commas between; ndvi and embedding only here.", max_length=2000),
+]
+Drawn = Annotated[Geometry, _about("polygon for outlines, point for places inside, none.")]
+Token = Annotated[str | None, _about("Of a next link; follow the link as it is.", max_length=100)]
+Format = Annotated[str | None, _about(f"Format of the answer: {', '.join(FORMATS)}.", max_length=20)]
+
+
+def landing_page(server: Server, base_url: str, links: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """The landing page of the OGC API.
+
+    Args:
+        server: whose it is.
+        base_url: its address.
+        links: to what is there beside features, as tiles.
+    """
+    return landing_document(server.settings, base_url.rstrip("/"), links)
+
+
+def ogc_routes(
+    server: Server, conforms_to: Iterable[str] = (), links: Iterable[Mapping[str, str]] = ()
+) -> list[Any]:
+    """Handlers of `/ogc`, `/conformance` and `/collections…`.
+
+    Args:
+        server: what to serve.
+        conforms_to: URIs of further classes, which other routes prove.
+        links: of the landing page, to what is there beside features.
+    """
+    return [*_document_routes(server, tuple(conforms_to), tuple(links)), *_item_routes(server)]
+
+
+def _document_routes(
+    server: Server, conforms_to: tuple[str, ...], links: tuple[Mapping[str, str], ...]
+) -> list[Any]:
+    @get("/ogc", summary="Landing page of the OGC API", operation_id="ogc_landing", **_DESCRIBED)
+    def landing(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
+        """Links to the collections, the description and what the server conforms to."""
+        return _json(request, f, landing_page(server, _base(request), links))
+
+    @get("/conformance", summary="Conformance classes", operation_id="ogc_conformance", **_DESCRIBED)
+    def conformance(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
+        """URIs of the classes that the server conforms to; each has a test that proves it."""
+        return _json(request, f, {"conformsTo": sorted({*CONFORMS_TO, *conforms_to})})
+
+    @get("/collections", summary="Collections", operation_id="ogc_collections", **_DESCRIBED)
+    def collections(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
+        """Cells, parcels, comunas, and the map of each adapter."""
+        return _json(request, f, collections_document(server.store(), _base(request)))
+
+    @get(
+        "/collections/{collection_id:str}",
+        summary="A collection",
+        operation_id="ogc_collection",
+        **_DESCRIBED,
+    )
+    def collection(
+        request: Request[Any, Any, Any], collection_id: FromPath[str], f: JsonOnly = None
+    ) -> Response[bytes]:
+        """Its extent in place and time, and its reference systems."""
+        return _json(
+            request, f, collection_document(collection_of(server.store(), collection_id), _base(request))
+        )
+
+    @get(
+        "/collections/{collection_id:str}/queryables",
+        summary="Queryables of a collection",
+        operation_id="ogc_queryables",
+        **_DESCRIBED,
+    )
+    def queryables(
+        request: Request[Any, Any, Any],
+        collection_id: FromPath[str],
+        season: Season = None,
+        res: Res = None,
+        model: Model = None,
+        unit: Unit = None,
+        f: JsonOnly = None,
+    ) -> Response[bytes]:
+        """What a filter may name, as JSON Schema."""
+        store = server.store()
+        wanted = Chosen(season, res, model, unit)
+        found = queryables_document(store, collection_of(store, collection_id), wanted, _base(request))
+        return _json(request, f, found, _SCHEMA)
+
+    return [landing, conformance, collections, collection, queryables]
+
+
+def _item_routes(server: Server) -> list[Any]:
+    @get(
+        "/collections/{collection_id:str}/items",
+        summary="Features of a collection",
+        operation_id="ogc_items",
+        **_DESCRIBED,
+    )
+    def items(
+        request: Request[Any, Any, Any],
+        collection_id: FromPath[str],
+        limit: Limit = 100,
+        bbox: Bbox = None,
+        bbox_crs: BboxCrs = None,
+        crs: Crs = None,
+        datetime: Datetime = None,
+        filter: Filter = None,
+        filter_lang: FilterLang = None,
+        filter_crs: FilterCrs = None,
+        properties: Properties = None,
+        geometry: Drawn = "polygon",
+        season: Season = None,
+        res: Res = None,
+        model: Model = None,
+        unit: Unit = None,
+        token: Token = None,
+        f: Format = None,
+    ) -> Response[bytes]:
+        """One page of features, and a link to the next, which shows the store as it was at the first."""
+        asked = Asked(
+            limit, bbox, bbox_crs, crs, filter, filter_lang, filter_crs, properties, geometry, token,
+            Chosen(season, res, model, unit, days_of(datetime)),
+        )  # fmt: skip
+        form = chosen(request, f, FORMATS)
+        page = page_of(server.store(), collection_id, asked)
+        return answer(page, form, collection_id, _base(request), dict(request.query_params.items()))
+
+    @get(
+        "/collections/{collection_id:str}/items/{feature_id:str}",
+        summary="One feature",
+        operation_id="ogc_item",
+        **_DESCRIBED,
+    )
+    def item(
+        request: Request[Any, Any, Any],
+        collection_id: FromPath[str],
+        feature_id: FromPath[str],
+        crs: Crs = None,
+        properties: Properties = None,
+        geometry: Drawn = "polygon",
+        season: Season = None,
+        res: Res = None,
+        model: Model = None,
+        unit: Unit = None,
+        f: JsonOnly = None,
+    ) -> Response[bytes]:
+        """The feature of an id: of cells the H3 index in hexadecimal."""
+        asked = Asked(
+            crs=crs, properties=properties, geometry=geometry, chosen=Chosen(season, res, model, unit)
+        )
+        given = dict(request.query_params.items())
+        found, uri = feature_document(server.store(), collection_id, feature_id, asked, _base(request), given)
+        response = _json(request, f, found, _GEOJSON)
+        response.headers["content-crs"] = f"<{uri}>"
+        return response
+
+    return [items, item]
+
+
+def _json(
+    request: Request[Any, Any, Any], f: str | None, document: object, media_type: str = "application/json"
+) -> Response[bytes]:
+    chosen(request, f, {"json": media_type} if media_type == "application/json" else _either(media_type))
+    return Response(msgspec.json.encode(document), media_type=media_type)
+
+
+def _either(media_type: str) -> dict[str, str]:
+    """Clients that ask for plain JSON are content with its special kinds."""
+    return {"json": media_type, "plain": "application/json"}
+
+
+def _base(request: Request[Any, Any, Any]) -> str:
+    return str(request.base_url).rstrip("/")
