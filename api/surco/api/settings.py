@@ -36,10 +36,24 @@ class Settings:
         requests_per_minute: of one key or address, in one process.
         writes_per_minute: of these, POST, PUT, PATCH and DELETE.
         max_body: bytes of one request's body, uploads aside.
+        sql_timeout_s: seconds of work for one query of `/sql`; a client's slowness in reading does not count.
+        sql_stream_s: seconds until the last byte of an answer is sent.
+        sql_rows: most rows of an answer.
+        sql_bytes: most bytes of an answer.
+        sql_memory: bytes that a query's process may take beyond the 250 MB that it stands on.
+        sql_threads: processors of one query.
+        sql_workers: queries at once, each in a process of its own.
+        sql_line: queries that may wait for a free process.
+        sql_wait_s: seconds that one waits before it is told to come again.
+        sql_query_bytes: longest query.
+        sql_seconds: seconds of work that one key or address is given an hour.
         max_upload: bytes of an uploaded label file, and ten times as many of what a zip holds.
         max_upload_labels: labels of one upload.
         upload_seconds: of one upload's reading, after which it is ended.
         labels_per_key: labels, and earlier revisions that are kept of them, of one key or address.
+        adapters_per_key: adapters that one key may own, or all callers without a key together.
+        max_fit_labels: labels of one fit.
+        max_fit_places: cells that the labels of one fit name.
 
     Raises:
         SettingsError: a basemap address that is no tile address, a limit below one, a scope or an origin that is none.
@@ -63,10 +77,24 @@ class Settings:
     requests_per_minute: int = 6_000
     writes_per_minute: int = 600
     max_body: int = 10_000_000
+    sql_timeout_s: float = 30.0
+    sql_stream_s: float = 600.0
+    sql_rows: int = 10_000_000
+    sql_bytes: int = 2_000_000_000
+    sql_memory: int = 768_000_000
+    sql_threads: int = 1
+    sql_workers: int = 2
+    sql_line: int = 16
+    sql_wait_s: float = 10.0
+    sql_query_bytes: int = 100_000
+    sql_seconds: float = 1_800.0
     max_upload: int = 256 << 20
     max_upload_labels: int = 500_000
     upload_seconds: int = 120
     labels_per_key: int = 2_000_000
+    adapters_per_key: int = 200
+    max_fit_labels: int = 20_000
+    max_fit_places: int = 20_000
 
     def __post_init__(self) -> None:
         for each in fields(self):
