@@ -9,7 +9,10 @@ from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.cors import CORSConfig
 
 from surco.api.answers import Answers
+from surco.api.map_products.routes import map_product_routes
+from surco.api.ogc.routes import landing_page, ogc_routes
 from surco.api.problems import problem_handlers
+from surco.api.search.routes import search_routes
 from surco.api.settings import Settings
 from surco.api.state.database import Database
 from surco.api.state.keys import KnownKeys
@@ -60,11 +63,14 @@ def create_app(settings: Settings) -> Litestar:
 
 def _routes(server: Server, known: KnownKeys) -> list[Any]:
     def landing(request: Request[Any, Any, Any]) -> dict[str, Any]:
-        return {"title": server.settings.area_name, "links": []}
+        return landing_page(server, str(request.base_url))
 
     return [
         *page_routes(server, landing),
         *operating_routes(server, known),
+        *ogc_routes(server),
+        *search_routes(server),
+        *map_product_routes(server),
         *viewer_routes(Answers(server.settings)),
     ]
 
