@@ -28,6 +28,7 @@ class Settings:
         max_similar: most neighbours of one answer.
         max_asked: most places or ids of one question for embeddings.
         max_embeddings: most rows of one answer of embeddings.
+        tile_cache: bytes of drawn map tiles that are kept in memory.
         database: URL of the database of keys, labels and audit; None for SQLite in the store's folder. It may hold a
             password, so `surco serve` reads it from the environment (`SURCO_DATABASE_URL`) only.
         anonymous: what callers without an API key may do, of "read", "label", "train", "admin"; empty for nothing.
@@ -70,6 +71,7 @@ class Settings:
     max_similar: int = 200
     max_asked: int = 10_000
     max_embeddings: int = 1_000_000
+    tile_cache: int = 128 << 20
     database: str | None = field(default=None, repr=False)
     anonymous: tuple[str, ...] = ("read",)
     cors_origins: tuple[str, ...] = ()
