@@ -136,7 +136,22 @@ class Store:
         return sorted(self._manifest.adapters)
 
     def adapter_dir(self, name: str) -> Path:
-        """The folder of an adapter's files; raises StoreError where there is no such adapter."""
+        """The folder of an adapter's files, compared with their SHA-256.
+
+        Raises:
+            StoreError: there is no such adapter, or a file of it was changed.
+        """
+        folder = self.adapter_folder(name)
+        for file in self._manifest.adapters[name].files:
+            unchanged_file(self._path, file)
+        return folder
+
+    def adapter_folder(self, name: str) -> Path:
+        """The folder of an adapter's files, none of which is looked at: another version of it lies in another one.
+
+        Raises:
+            StoreError: there is no such adapter.
+        """
         bundle = self._manifest.adapters.get(name)
         if bundle is None:
             raise StoreError(
@@ -144,8 +159,6 @@ class Store:
                 repr(name),
                 "Name one of them, or fit it first with `surco adapters fit`.",
             )
-        for file in bundle.files:
-            unchanged_file(self._path, file)
         return self._path / bundle.folder
 
     def model_card(self, model_id: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _sample(source: Source) -> TableSample:
     taken = min(rows, POOL_ROWS)
     row = np.arange(taken, dtype=np.int64) * rows // taken
     if source.table == "cells":
-        cells = held.keys.take(pa.array(row))
+        cells = held.keys.take(pa.array(row, pa.int64()))
         square_metres = pa.array(h3ronpy.cells_area_m2(cells)).to_numpy()
     else:
         files = [read_rows(file, ["metrics:area"])["metrics:area"] for file in source.info.files]

@@ -25,11 +25,11 @@ _PAUSE_S = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Change:
-    """An adapter's files by name, or None to take it out; `done` is told the store's version that has it."""
+    """An adapter's files by name, or None to take it out; `done` is told the store at the version that has it."""
 
     name: str
     files: Mapping[str, bytes] | None
-    done: Future[int] = field(default_factory=Future)
+    done: Future[Store] = field(default_factory=Future)
 
 
 class Publisher:
@@ -41,8 +41,8 @@ class Publisher:
         self._waiting: list[_Change] = []
         self._writing = False
 
-    def put(self, name: str, files: Mapping[str, bytes]) -> int:
-        """Put an adapter into the store, in place of one of that name; gives the version of the store that has it.
+    def put(self, name: str, files: Mapping[str, bytes]) -> Store:
+        """Put an adapter into the store, in place of one of that name; gives the store at the version that has it.
 
         Raises:
             StoreConflictError: other processes wrote a version each time that this one tried to.
@@ -50,15 +50,15 @@ class Publisher:
         """
         return self._change(_Change(name, dict(files)))
 
-    def remove(self, name: str) -> int:
-        """Leave an adapter out of a new version of the store; gives its number.
+    def remove(self, name: str) -> Store:
+        """Leave an adapter out of a new version of the store; gives the store at that version.
 
         Raises:
             StoreError: there is no such adapter; otherwise as `put`.
         """
         return self._change(_Change(name, None))
 
-    def _change(self, change: _Change) -> int:
+    def _change(self, change: _Change) -> Store:
         with self._turn:
             self._waiting.append(change)
         while not change.done.done():
@@ -89,7 +89,7 @@ class Publisher:
     def _write(self, batch: list[_Change]) -> None:
         """Write a batch as one version; where that fails, each change alone, so that a bad one harms no other."""
         try:
-            version = self._tried(batch)
+            store = self._tried(batch)
         except BaseException as error:
             if len(batch) == 1:
                 batch[0].done.set_exception(error)
@@ -98,9 +98,9 @@ class Publisher:
                 self._write([change])
             return
         for change in batch:
-            change.done.set_result(version)
+            change.done.set_result(store)
 
-    def _tried(self, batch: list[_Change]) -> int:
+    def _tried(self, batch: list[_Change]) -> Store:
         for number in range(1, _TRIES):
             try:
                 return self._written(batch)
@@ -108,7 +108,7 @@ class Publisher:
                 time.sleep(number * _PAUSE_S * secrets.randbelow(1_000) / 1_000)
         return self._written(batch)
 
-    def _written(self, batch: list[_Change]) -> int:
+    def _written(self, batch: list[_Change]) -> Store:
         store = Store.open(self._path)
         with store.transaction() as transaction:
             for change in batch:
@@ -116,4 +116,4 @@ class Publisher:
                     transaction.remove_adapter(change.name)
                 else:
                     transaction.put_adapter(change.name, change.files)
-        return store.version
+        return store

@@ -1,0 +1,27 @@
+"""What all handlers of adapters share, made once by the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from surco.api.fits.grounds import Grounds
+from surco.api.fits.publishing import Publisher
+from surco.api.fits.shelf import Shelf
+from surco.api.web.server import Server
+
+__all__ = ["Workshop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The server, its writer of adapters, the tables and the adapters that it keeps."""
+
+    server: Server
+    publisher: Publisher
+    grounds: Grounds = field(default_factory=Grounds)
+    shelf: Shelf = field(default_factory=Shelf)
+
+    @classmethod
+    def of(cls, server: Server) -> Workshop:
+        """A workshop over the server's store."""
+        return cls(server, Publisher(server.settings.store))
