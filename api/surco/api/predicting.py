@@ -27,7 +27,11 @@ _VALUE = pa.struct([pa.field(name, pa.float32()) for name in ("value", "low", "h
 
 
 def connect_with_adapters(
-    store: Store, *, memory_limit: str | None = None, threads: int | None = None
+    store: Store,
+    *,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    check_filter: Callable[[str], None] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A session as `surco.embedstore.connect` makes it, in which the store's adapters predict.
 
@@ -44,8 +48,15 @@ def connect_with_adapters(
         store: any version of it.
         memory_limit: as DuckDB writes it, "2GB"; None leaves DuckDB's own.
         threads: None leaves DuckDB's own.
+        check_filter: as in `surco.embedstore.connect`.
     """
-    return connect(store, functions=predict_functions(store), memory_limit=memory_limit, threads=threads)
+    return connect(
+        store,
+        functions=predict_functions(store),
+        memory_limit=memory_limit,
+        threads=threads,
+        check_filter=check_filter,
+    )
 
 
 def predict_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:

@@ -9,6 +9,7 @@ passes is missed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -35,10 +36,12 @@ _MOST = 1_000_000
 _QUESTION = {"season", "resolution", "model_id", "what", "k", "exact", "without"}
 
 
-def nearest_functions(held: Store) -> tuple[ColumnFunction | Macro, ...]:
-    """`nearest`, and the functions behind it, on a store that stays at its version."""
+def nearest_functions(
+    held: Store, check_filter: Callable[[str], None] | None = None
+) -> tuple[ColumnFunction | Macro, ...]:
+    """`nearest`, and the functions behind it, on a store that stays at its version; `check_filter` as in `connect`."""
     return (
-        row_function("nearest_query", partial(_nearest_query, held), _ARGUMENTS, "VARCHAR"),
+        row_function("nearest_query", partial(_nearest_query, held, check_filter), _ARGUMENTS, "VARCHAR"),
         ColumnFunction(
             "nearest_cells",
             partial(_nearest_rows, held, "cells"),
@@ -61,6 +64,7 @@ def nearest_functions(held: Store) -> tuple[ColumnFunction | Macro, ...]:
 
 def _nearest_query(
     store: Store,
+    check_filter: Callable[[str], None] | None,
     what: str | None,
     k: int | None,
     unit: str | None,
@@ -87,6 +91,8 @@ def _nearest_query(
     key, rows = KEYS[info.table], f"FROM {info.table} WHERE {rows_of(info)}"
     passing = "NULL"
     if predicate is not None:
+        if check_filter is not None:
+            check_filter(predicate)
         # The line break ends a comment that a predicate may end with; no row at all is not every row.
         passing = f"(SELECT coalesce(list({key}), []) {rows} AND ({_checked_predicate(predicate, info)}\n))"
     found = f"unnest(nearest_{info.table}({literal(json.dumps(question))}, {passing}), recursive := true)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +51,7 @@ def connect(
     functions: Iterable[ColumnFunction | Macro] = (),
     memory_limit: str | None = None,
     threads: int | None = None,
+    check_filter: Callable[[str], None] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB session on the store's version.
 
@@ -72,6 +73,8 @@ def connect(
         functions: further functions, as `surco.api.connect` adds the store's adapters.
         memory_limit: as DuckDB writes it, "2GB"; None leaves DuckDB's own.
         threads: None leaves DuckDB's own.
+        check_filter: given every predicate of `nearest(filter := …)` before it becomes part of a query; it raises a
+            ValueError of what it does not let pass.
 
     Raises:
         StoreError: a file that is damaged.
@@ -79,7 +82,7 @@ def connect(
     session = duckdb.connect(":memory:", config=_config(memory_limit, threads))
     session.load_extension(str(_spatial()))
     session.register_filesystem(ReadOnlyFiles(store.checked_files()))
-    register(session, (*H3_FUNCTIONS, *vector_functions(store), *functions))
+    register(session, (*H3_FUNCTIONS, *vector_functions(store, check_filter), *functions))
     try:
         create_tables(session, store)
     except duckdb.Error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import partial
 
 from surco.embedstore.column_functions import ColumnFunction, Macro, row_function
@@ -17,8 +18,10 @@ __all__ = ["vector_functions"]
 _CHANGE = ("VARCHAR", "VARCHAR", "VARCHAR", "INTEGER", "VARCHAR")
 
 
-def vector_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:
-    """Functions on the vectors of a store at the version it has now."""
+def vector_functions(
+    store: Store, check_filter: Callable[[str], None] | None = None
+) -> tuple[ColumnFunction | Macro, ...]:
+    """Functions on the vectors of a store at the version it has now; `check_filter` as in `connect`."""
     # A transaction of the caller's object would move it to another version than the session's.
     held = copy.copy(store)
     return (
@@ -31,7 +34,7 @@ def vector_functions(store: Store) -> tuple[ColumnFunction | Macro, ...]:
             "(what, season) AS vector_of_json(to_json(what)::VARCHAR, season, NULL), "
             "(what, season, model) AS vector_of_json(to_json(what)::VARCHAR, season, model)"
         ),
-        *nearest_functions(held),
+        *nearest_functions(held, check_filter),
         row_function("change_query", partial(_change_query, held), _CHANGE, "VARCHAR"),
         Macro(
             "change(earlier, later, unit := NULL, res := NULL, model := NULL) AS TABLE "

@@ -1,0 +1,1 @@
+"""SQL of strangers, answered by processes that can do nothing else and can be killed."""
