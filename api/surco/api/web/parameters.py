@@ -42,7 +42,7 @@ def _declared(handler: BaseRouteHandler) -> frozenset[str]:
     in_path = {
         name
         for path in handler.paths
-        for name in (part.strip("{}").partition(":")[0] for part in path.split("/"))
+        for name in (part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{"))
     }
     found = set()
     for name, field in handler.parsed_fn_signature.parameters.items():
