@@ -3,12 +3,20 @@
 from surco.viewer.decks import deck, show
 from surco.viewer.errors import AssetError, TableError, ViewerError
 from surco.viewer.page import Asset, asset, asset_names, page
-from surco.viewer.palette import ClassStyle, class_styles, principal_colours, rgb
+from surco.viewer.palette import (
+    ClassStyle,
+    PrincipalAxes,
+    class_styles,
+    principal_axes,
+    principal_colours,
+    rgb,
+)
 
 __all__ = [
     "Asset",
     "AssetError",
     "ClassStyle",
+    "PrincipalAxes",
     "TableError",
     "ViewerError",
     "asset",
@@ -16,6 +24,7 @@ __all__ = [
     "class_styles",
     "deck",
     "page",
+    "principal_axes",
     "principal_colours",
     "rgb",
     "show",
