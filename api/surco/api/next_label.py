@@ -21,7 +21,7 @@ from surco.api.refusals import ExportError
 from surco.api.whole_file import whole_file
 from surco.embedstore import Examples, Store
 
-__all__ = ["NextLabelReport", "NextLabelRequest", "next_places"]
+__all__ = ["NextLabelReport", "NextLabelRequest", "next_places", "place_features"]
 
 Report = Callable[[int, int, str], None]
 
@@ -166,7 +166,7 @@ def _write(request: NextLabelRequest, table: PlaceTable, chosen: Selection, vers
         "seed": request.seed,
         "places": len(table.ground),
     }
-    content = {"type": "FeatureCollection", "surco": about, "features": _features(table, chosen)}
+    content = {"type": "FeatureCollection", "surco": about, "features": place_features(table, chosen)}
     try:
         with whole_file(request.out) as draft:
             draft.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -176,7 +176,8 @@ def _write(request: NextLabelRequest, table: PlaceTable, chosen: Selection, vers
         ) from error
 
 
-def _features(table: PlaceTable, chosen: Selection) -> list[dict[str, Any]]:
+def place_features(table: PlaceTable, chosen: Selection) -> list[dict[str, Any]]:
+    """Chosen places as GeoJSON features whose `class` is to be filled in, with what chose each and why."""
     places = np.round(table.lonlat[chosen.row], 7).tolist()
     return [
         {

@@ -22,6 +22,7 @@ from surco.embedstore.names import check_name
 __all__ = ["Made", "make_adapter"]
 
 _VALUE = "value"
+_RESERVED = ("compare",)
 _QUICK = tuple(name for name in FOREST_FREE if name != "linear discriminant")
 _QUICK_VALUES = ("ridge", "k-nearest neighbours")
 
@@ -49,6 +50,10 @@ def make_adapter(shop: Workshop, caller: Caller, wish: NewAdapter, *, full: bool
         EmbedstoreError, AdapterError: labels that nothing can be learned from, a season or model that is not there.
     """
     check_name(wish.name, "adapter name")
+    if wish.name in _RESERVED:
+        raise InvalidError(
+            f"Expected another name than {wish.name!r}, which is an address here. Choose another one."
+        )
     labels = _labels(shop, caller, wish)
     fit = _fitted(shop, labels, wish, full)
     label_set = wish.labels if isinstance(wish.labels, str) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from surco.api.fits.asking_routes import asking_routes
 from surco.api.fits.shelf_routes import shelf_routes
 from surco.api.fits.workshop import Workshop
 from surco.api.web.server import Server
@@ -14,4 +15,4 @@ __all__ = ["adapter_routes"]
 def adapter_routes(server: Server) -> list[Any]:
     """Handlers of `/adapters` and below, which share what they keep of tables and adapters."""
     shop = Workshop.of(server)
-    return [*shelf_routes(shop)]
+    return [*shelf_routes(shop), *asking_routes(shop)]

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from surco.api.fits.grounds import Grounds
+from surco.api.fits.parcel_rows import ParcelRows
 from surco.api.fits.publishing import Publisher
 from surco.api.fits.shelf import Shelf
+from surco.api.kept import Kept
 from surco.api.web.server import Server
+from surco.embedstore.vectors import Source
 
 __all__ = ["Workshop"]
+
+_KEPT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,11 @@ class Workshop:
     publisher: Publisher
     grounds: Grounds = field(default_factory=Grounds)
     shelf: Shelf = field(default_factory=Shelf)
+    _parcels: Kept[ParcelRows] = field(default_factory=lambda: Kept(_KEPT), repr=False)
+
+    def parcels(self, source: Source) -> ParcelRows:
+        """Where the parcels of a table lie."""
+        return self._parcels.get((source.root, source.digest), lambda: ParcelRows.of(source))
 
     @classmethod
     def of(cls, server: Server) -> Workshop:
