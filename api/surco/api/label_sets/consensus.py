@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from surco.api.refusals import TooLargeError
 
-__all__ = ["METHODS", "ClassConsensus", "Method", "ValueConsensus", "class_consensus", "value_consensus"]
+__all__ = [
+    "METHODS",
+    "ClassConsensus",
+    "Method",
+    "ValueConsensus",
+    "class_consensus",
+    "modelled",
+    "value_consensus",
+]
 
 Method = Literal["majority", "dawid-skene"]
 METHODS: Final[tuple[Method, ...]] = ("majority", "dawid-skene")
@@ -81,12 +89,17 @@ def class_consensus(
     share = votes / votes.sum(axis=1, keepdims=True)
     if method == "majority":
         return _classes(share, _trust_of_share(share, who, place, said, people), 0)
-    if people * classes * classes > _MOST_CELLS:
+    if not modelled(people, classes):
         raise TooLargeError(
             f"Expected at most {_MOST_CELLS:,} cells of confusion matrices, got {people:,} people and {classes:,} "
             "classes. Ask for the majority, or merge classes."
         )
     return _dawid_skene(share, place, who, said, people)
+
+
+def modelled(people: int, classes: int) -> bool:
+    """Whether there is room for a confusion matrix of each person."""
+    return people * classes * classes <= _MOST_CELLS
 
 
 def value_consensus(place: Numbers, who: Numbers, value: Floats, method: Method) -> ValueConsensus:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from surco.api.label_sets.contents import FIELDS
 from surco.api.label_sets.items import NewLabel, add_labels, change_label, find_label
-from surco.api.label_sets.labels import Label
+from surco.api.label_sets.labels import Label, public_name
 from surco.api.label_sets.shapes import placed, shape_of_geojson
 from surco.api.refusals import UnknownError
 from surco.api.state.label_tables import LABEL_HISTORY, LABELS
@@ -38,7 +38,7 @@ def history_of(connection: Connection, set_id: str, label_id: str) -> dict[str, 
         {
             "revision": row["revision"],
             "ended": row["action"],
-            "by": "anonymous" if row["by"].startswith("address ") else row["by"],
+            "by": public_name(row["by"]),
             "at": row["at"].isoformat(),
             "label": _without_addresses(msgspec.json.decode(row["body"])),
         }
@@ -110,6 +110,5 @@ def _body(connection: Connection, set_id: str, label_id: str, revision: int | No
 def _without_addresses(body: dict[str, Any]) -> dict[str, Any]:
     properties = body["properties"]
     for name in ("made_by", "changed_by"):
-        if str(properties.get(name, "")).startswith("address "):
-            properties[name] = "anonymous"
+        properties[name] = public_name(str(properties.get(name, "")))
     return body

@@ -12,7 +12,7 @@ import msgspec
 from surco.api.label_sets.contents import FIELDS
 from surco.api.label_sets.shapes import geojson_of
 
-__all__ = ["Label", "label_of"]
+__all__ = ["Label", "label_of", "public_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class Label:
     changed_by: str
     changed_at: datetime
 
+    @property
+    def maker(self) -> str:
+        """Who made it, for others: a key's id, or "anonymous"."""
+        return public_name(self.made_by)
+
     def feature(self, *, addresses: bool = False) -> dict[str, Any]:
         """GeoJSON; fields that nobody filled in are left out.
 
@@ -48,9 +53,9 @@ class Label:
         properties = {name: value for name, value in self.said.items() if value is not None}
         about = {
             "revision": self.revision,
-            "made_by": self.made_by if addresses else _named(self.made_by),
+            "made_by": self.made_by if addresses else self.maker,
             "made_at": self.made_at.isoformat(timespec="microseconds"),
-            "changed_by": self.changed_by if addresses else _named(self.changed_by),
+            "changed_by": self.changed_by if addresses else public_name(self.changed_by),
             "changed_at": self.changed_at.isoformat(timespec="microseconds"),
         }
         geometry = msgspec.Raw(geojson_of(self.wkb).encode())
@@ -73,8 +78,8 @@ def label_of(row: Mapping[Any, Any]) -> Label:
     )
 
 
-def _named(subject: str) -> str:
-    """Addresses of people are nobody else's business."""
+def public_name(subject: str) -> str:
+    """A key's id, or "anonymous": addresses of people are nobody else's business."""
     return "anonymous" if subject.startswith("address ") else subject
 
 

@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 
 from surco.adapters.next_label import ARMS, CHANCE
 from surco.api.label_sets.consensus import Method, class_consensus, value_consensus
-from surco.api.label_sets.judgements import NEAR_M, Judgements, judgements_of
+from surco.api.label_sets.judgements import NEAR_M, Judgements
 from surco.api.label_sets.labels import Label
 from surco.api.label_sets.querying import BLOCK, LabelFilter, page
+from surco.api.label_sets.reports import words_of
 from surco.api.label_sets.sets import LabelSet, find_set
 from surco.api.next_label_files import LabelFiles
 from surco.api.refusals import TooLargeError
@@ -117,16 +118,13 @@ def _word(present: LabelSet, label: Label) -> str:
 
 
 def _agreed(present: LabelSet, labels: list[Label], method: Method, near_m: float) -> Labels:
-    judged = judgements_of(labels, near_m)
+    words = words_of(present, labels, near_m)
+    judged = words.judged
     if present.kind == "value":
-        value = np.array([labels[at].said["value"] for at in judged.label], np.float64)
-        agreed = value_consensus(judged.place, judged.who, value, method)
+        agreed = value_consensus(judged.place, judged.who, words.said, method)
         return _of_places(present, labels, judged, [repr(float(each)) for each in agreed.value])
-    names = sorted({str(labels[at].said["class"]) for at in judged.label})
-    number = {name: at for at, name in enumerate(names)}
-    said = np.array([number[str(labels[at].said["class"])] for at in judged.label], np.int64)
-    classes = class_consensus(judged.place, judged.who, said, len(names), method)
-    return _of_places(present, labels, judged, [names[at] if at >= 0 else "" for at in classes.chosen])
+    classes = class_consensus(judged.place, judged.who, words.said, len(words.names), method)
+    return _of_places(present, labels, judged, [words.names[at] if at >= 0 else "" for at in classes.chosen])
 
 
 def _of_places(present: LabelSet, labels: list[Label], judged: Judgements, words: list[str]) -> Labels:
