@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from surco.api.settings import Settings
@@ -20,6 +21,7 @@ class Server:
     settings: Settings
     database: Database
     _opened: list[Store] = field(default_factory=list, compare=False, repr=False)
+    _at_close: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     def store(self) -> Store:
@@ -33,3 +35,13 @@ class Server:
             if not self._opened or self._opened[0].version != number:
                 self._opened[:] = [Store.open(self.settings.store)]
             return self._opened[0]
+
+    def at_close(self, close: Callable[[], None]) -> None:
+        """Have something ended when the server ends, before the database is closed."""
+        self._at_close.append(close)
+
+    def close(self) -> None:
+        """End what was begun: last begun, first ended; the database last of all."""
+        while self._at_close:
+            self._at_close.pop()()
+        self.database.close()
