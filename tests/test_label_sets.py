@@ -12,12 +12,12 @@ from label_builders import LAT, LON, caller, drawn, nobody, opened, said, settin
 from postgres_server import postgres_server
 from sqlalchemy import func, select
 
-from surco.api.label_sets import campaign_of, labels_of
 from surco.api.label_sets.contents import checked_properties
 from surco.api.label_sets.counting import kept_by
 from surco.api.label_sets.history import history_of, restore_label
 from surco.api.label_sets.items import add_labels, change_label, find_label, remove_label
 from surco.api.label_sets.querying import LabelFilter, blocks, class_counts, last_number, page
+from surco.api.label_sets.reading import campaign_of, labels_of
 from surco.api.label_sets.revisions import etag
 from surco.api.label_sets.rights import share, shares, unshare
 from surco.api.label_sets.sets import change_set, find_set, list_sets, make_set, remove_set

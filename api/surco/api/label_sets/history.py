@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from surco.api.label_sets.contents import FIELDS
 from surco.api.label_sets.items import NewLabel, add_labels, change_label, find_label
-from surco.api.label_sets.labels import Label, public_name
+from surco.api.label_sets.labels import Label, public_name, utc
 from surco.api.label_sets.shapes import placed, shape_of_geojson
 from surco.api.refusals import UnknownError
 from surco.api.state.label_tables import LABEL_HISTORY, LABELS
@@ -39,7 +39,7 @@ def history_of(connection: Connection, set_id: str, label_id: str) -> dict[str, 
             "revision": row["revision"],
             "ended": row["action"],
             "by": public_name(row["by"]),
-            "at": row["at"].isoformat(),
+            "at": utc(row["at"]).isoformat(),
             "label": _without_addresses(msgspec.json.decode(row["body"])),
         }
         for row in connection.execute(query).mappings()

@@ -12,7 +12,7 @@ import msgspec
 from surco.api.label_sets.contents import FIELDS
 from surco.api.label_sets.shapes import geojson_of
 
-__all__ = ["Label", "label_of", "public_name"]
+__all__ = ["Label", "label_of", "public_name", "utc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ def label_of(row: Mapping[Any, Any]) -> Label:
         bytes(row["geometry"]),
         said,
         row["made_by"],
-        _utc(row["made_at"]),
+        utc(row["made_at"]),
         row["changed_by"],
-        _utc(row["changed_at"]),
+        utc(row["changed_at"]),
     )
 
 
@@ -83,5 +83,6 @@ def public_name(subject: str) -> str:
     return "anonymous" if subject.startswith("address ") else subject
 
 
-def _utc(moment: datetime) -> datetime:
+def utc(moment: datetime) -> datetime:
+    """SQLite forgets the zone; what we wrote was UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
 
 from surco.api.label_sets.counting import give_back
+from surco.api.label_sets.labels import utc
 from surco.api.label_sets.revisions import require_revision
 from surco.api.label_sets.rights import Right, require, right_of
 from surco.api.refusals import InvalidError, NotAllowedError, UnknownError
@@ -213,10 +214,5 @@ def touch_set(
 
 def _label_set(row: RowMapping, may: Right) -> LabelSet:
     kept = {name: row[name] for name in LabelSet.__slots__ if name in row}
-    times = {name: _utc(row[name]) for name in ("made_at", "changed_at")}
+    times = {name: utc(row[name]) for name in ("made_at", "changed_at")}
     return LabelSet(**{**kept, **times, "may": may})
-
-
-def _utc(moment: datetime) -> datetime:
-    """SQLite forgets the zone; what we wrote was UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

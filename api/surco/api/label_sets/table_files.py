@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shapely
 
 from surco.api.label_sets.contents import FIELDS
 from surco.api.label_sets.labels import Label
@@ -58,22 +57,13 @@ def write_geopackage(blocks: Iterable[Sequence[Label]], path: Path) -> None:
 
 def write_geoparquet(blocks: Iterable[Sequence[Label]], path: Path) -> None:
     """GeoParquet 1.1, WKB in OGC:CRS84, ZSTD."""
-    kinds: set[str] = set()
-    boxes: list[list[float]] = []
-    with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+    geo = geo_metadata([], (0.0, 0.0, 0.0, 0.0), covering=False)
+    # The key stands in the schema, which is written before the labels are seen; types and bounds may be left out.
+    del geo["columns"]["geometry"]["bbox"]
+    schema = _SCHEMA.with_metadata({"geo": json.dumps(geo)})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in _batches(blocks):
-            shapes = shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False))
-            kinds |= {shape.geom_type for shape in shapes}
-            boxes.append(shapely.total_bounds(shapes).tolist())
-            writer.write_batch(batch)
-        west, south, east, north = (_widest(boxes, side) for side in range(4))
-        geo = geo_metadata(sorted(kinds), (west, south, east, north), covering=False)
-        writer.add_key_value_metadata({"geo": json.dumps(geo)})
-
-
-def _widest(boxes: Sequence[Sequence[float]], side: int) -> float:
-    found = [box[side] for box in boxes] or [0.0]
-    return min(found) if side < 2 else max(found)
+            writer.write_batch(batch.cast(schema))
 
 
 def _batches(blocks: Iterable[Sequence[Label]]) -> Iterator[pa.RecordBatch]:

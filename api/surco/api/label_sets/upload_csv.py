@@ -105,9 +105,9 @@ def _names(heading: Sequence[str], wishes: UploadWishes) -> list[str]:
 class _Finder:
     """Where a row's place is: two columns, or WKT."""
 
-    def __init__(self, x: str, y: str, crs: CRS | None, notes: Sequence[str] = ()) -> None:
-        self.x, self.y, self.crs, self.notes = x, y, crs, tuple(notes)
-        self.used = {x, y} - {""}
+    def __init__(self, wkt: str, x: str, y: str, crs: CRS | None, notes: Sequence[str] = ()) -> None:
+        self.wkt, self.x, self.y, self.crs, self.notes = wkt, x, y, crs, tuple(notes)
+        self.used = {wkt, x, y} - {""}
 
     @classmethod
     def of(cls, names: Sequence[str], wishes: UploadWishes) -> _Finder:
@@ -121,13 +121,13 @@ class _Finder:
         def first(known: Sequence[str]) -> str | None:
             return next((by_plain[name] for name in known if name in by_plain), None)
 
-        crs, wkt = named_crs(wishes.crs), first(_WKT)
-        if wkt is not None:
-            return cls(wkt, "", crs)
+        crs, wkt = named_crs(wishes.crs), first(_WKT) or ""
         lon, lat = first(_LONGITUDE), first(_LATITUDE)
         if lon is not None and lat is not None:
-            return cls(lon, lat, crs)
+            return cls(wkt, lon, lat, crs)
         x, y = first(_EASTING), first(_NORTHING)
+        if wkt:
+            return cls(wkt, "", "", crs)
         if x is None or y is None:
             raise InvalidError(
                 f"Expected columns lat and lon (latitud, longitud), x and y with ?crs=, or wkt in {wishes.name}, got "
@@ -139,7 +139,7 @@ class _Finder:
                 "Say it with ?crs=, such as ?crs=EPSG:32719 (UTM 19 south)."
             )
         notes = [f"{x!r} and {y!r} were read as longitude and latitude"] if wishes.crs is None else []
-        return cls(x, y, crs, notes)
+        return cls("", x, y, crs, notes)
 
     def shape(self, row: Mapping[str, str]) -> shapely.Geometry:
         """The row's point or outline.
@@ -147,12 +147,12 @@ class _Finder:
         Raises:
             InvalidError: no numbers, or no WKT.
         """
-        if not self.y:
-            text = row[self.x].strip()
+        text = row[self.wkt].strip() if self.wkt else ""
+        if text or not self.x:
             plain = text.partition(";")[2] if text[:5].upper() == "SRID=" else text
-            found = shapely.from_wkt(plain, on_invalid="ignore")
+            found = shapely.from_wkt(plain, on_invalid="ignore") if plain else None
             if found is None:
-                raise InvalidError(f"Expected WKT in {self.x!r}, got {ascii(text)[:60]}. Correct it.")
+                raise InvalidError(f"Expected WKT in {self.wkt!r}, got {ascii(text)[:60]}. Correct it.")
             return found
         return shapely.Point(_coordinate(row[self.x], self.x), _coordinate(row[self.y], self.y))
 

@@ -1,66 +1,38 @@
-"""Routes of files: labels in bulk, in and out."""
+"""The route of uploads: a file's labels, all or none, with an account of each."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import pyarrow as pa
 from anyio import to_thread
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.params import FromPath, QueryParameter
-from litestar.response import Stream
 
-from surco.api.label_sets.answers import GEOJSON
 from surco.api.label_sets.contents import FIELDS, checked_properties
 from surco.api.label_sets.items import Existing, NewLabel, Outcome, add_labels
-from surco.api.label_sets.labels import Label
-from surco.api.label_sets.parameters import Bbox, ClassName, IfNoneMatch, Since, Text, User, wanted_labels
-from surco.api.label_sets.querying import blocks, last_number
+from surco.api.label_sets.parameters import Text, User
 from surco.api.label_sets.receiving import receive
-from surco.api.label_sets.revisions import etag
 from surco.api.label_sets.sets import LabelSet, find_set
 from surco.api.label_sets.shapes import Placed
-from surco.api.label_sets.table_files import write_geopackage, write_geoparquet
 from surco.api.label_sets.upload_reading import Report
 from surco.api.label_sets.upload_sandbox import upload_read
-from surco.api.label_sets.writing import csv_pieces, geojson_pieces
 from surco.api.refusals import BusyError
 from surco.api.web.callers import Caller, needs
-from surco.api.web.formats import chosen
 from surco.api.web.server import Server
 
-__all__ = ["file_routes"]
+__all__ = ["upload_route"]
 
-_TAGS = ["Labels"]
 _READERS: Final = 2
 _WAITING: Final = 8
-_PIECE: Final = 1 << 20
-_GEOPACKAGE: Final = "application/geopackage+sqlite3"
-_PARQUET: Final = "application/vnd.apache.parquet"
-_FORMATS: Final = {"geojson": GEOJSON, "csv": "text/csv", "gpkg": _GEOPACKAGE, "geoparquet": _PARQUET}
-_ENDINGS: Final = {"geojson": "geojson", "csv": "csv", "gpkg": "gpkg", "geoparquet": "parquet"}
-_TEXTS: Final[Mapping[str, Callable[[Iterable[Sequence[Label]]], Iterator[bytes]]]] = {
-    "geojson": geojson_pieces,
-    "csv": csv_pieces,
-}
-_FILES: Final[Mapping[str, Callable[[Iterable[Sequence[Label]], Path], None]]] = {
-    "gpkg": write_geopackage,
-    "geoparquet": write_geoparquet,
-}
-
-
-def file_routes(server: Server) -> list[Any]:
-    """Handlers of `/labels/{set}/upload` and `/labels/{set}/export`."""
-    return [_upload(server), _export(server)]
 
 
 @dataclass
@@ -88,7 +60,7 @@ class _Readers:
         self._there = 0
 
     @asynccontextmanager
-    async def place(self) -> Any:
+    async def place(self) -> AsyncIterator[None]:
         """Wait for a place.
 
         Raises:
@@ -106,7 +78,8 @@ class _Readers:
             self._there -= 1
 
 
-def _upload(server: Server) -> Any:
+def upload_route(server: Server) -> Any:
+    """The handler of `/labels/{set}/upload`."""
     readers = _Readers()
 
     @post(
@@ -114,7 +87,7 @@ def _upload(server: Server) -> Any:
         guards=[needs("label")],
         request_max_body_size=None,
         summary="Add the labels of a file",
-        tags=_TAGS,
+        tags=["Labels"],
         operation_id="upload_labels",
         operation_class=_UploadOperation,
     )
@@ -212,8 +185,8 @@ def _refusal(report: Report, instance: str) -> Response[bytes]:
     first = report.refused[0] if report.refused else None
     came = f"feature {first['feature']}: {first['why']}" if first else "none"
     detail = (
-        f"Expected a file whose labels are all sound, got {report.taken:,} that are and {report.refused_count:,} that are "
-        f"not: {came} Nothing was stored: correct them, or send ?faults=skip to add the others."
+        f"Expected a file whose labels are all sound, got {report.taken:,} that are and {report.refused_count:,} "
+        f"that are not: {came} Nothing was stored: correct them, or send ?faults=skip to add the others."
         if first
         else "Expected a file with labels, got none. Nothing was stored: look whether it is the right one."
     )
@@ -239,59 +212,3 @@ def _account(report: Report) -> dict[str, Any]:
         "left_out": report.left_out,
         "notes": report.notes,
     }
-
-
-def _export(server: Server) -> Any:
-    @get(
-        "/labels/{set_id:str}/export",
-        sync_to_thread=True,
-        guards=[needs("read")],
-        summary="Labels of a set as a file",
-        tags=_TAGS,
-        operation_id="export_labels",
-    )
-    def export(
-        request: User,
-        set_id: FromPath[str],
-        f: Text = None,
-        class_: ClassName = None,
-        who: Text = None,
-        season: Text = None,
-        place: Text = None,
-        bbox: Bbox = None,
-        since: Since = None,
-        if_none_match: IfNoneMatch = None,
-    ) -> Response[Any]:
-        """GeoJSON, CSV, GeoPackage or GeoParquet, whole, streamed. What is exported can be uploaded again."""
-        kind = chosen(request, f, _FORMATS)
-        wanted = wanted_labels(class_, who, season, place, bbox, since)
-        with server.database.reading() as connection:
-            present = find_set(connection, set_id, request.user)
-            until = last_number(connection, set_id)
-        headers = {"etag": etag(present.revision), "vary": "accept"}
-        if if_none_match is not None and etag(present.revision) in if_none_match:
-            return Response(b"", status_code=304, headers=headers)
-        found = blocks(server.database, set_id, wanted, until)
-        headers["content-disposition"] = f'attachment; filename="{set_id}.{_ENDINGS[kind]}"'
-        pieces = _TEXTS[kind](found) if kind in _TEXTS else _from_file(kind, found)
-        return Stream(pieces, media_type=_FORMATS[kind], headers=headers)
-
-    return export
-
-
-def _from_file(kind: str, found: Iterable[Sequence[Label]]) -> Iterator[bytes]:
-    """Pieces of a file that has no name any more when the first is read, so that nothing is left of it."""
-    folder = Path(tempfile.mkdtemp(prefix="surco-export-"))
-    try:
-        path = folder / f"labels.{_ENDINGS[kind]}"
-        _FILES[kind](found, path)
-        file = path.open("rb")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return _pieces(file)
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(_PIECE):
-            yield piece
