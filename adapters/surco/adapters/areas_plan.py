@@ -12,7 +12,15 @@ from surco.adapters.areas_allocation import Allocation, allocate, least_size, sa
 from surco.adapters.areas_sample import AreaMap
 from surco.adapters.errors import AreasError
 
-__all__ = ["PlannedStratum", "SamplePlan", "draw_sample", "plan_sample"]
+__all__ = [
+    "PlannedStratum",
+    "SamplePlan",
+    "StratumSums",
+    "draw_ordinals",
+    "draw_sample",
+    "plan_sample",
+    "plan_strata",
+]
 
 Doubles = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -88,19 +96,51 @@ def plan_sample(
     Raises:
         AreasError: an unknown class, settings outside their ranges, a sample that is too small for the strata.
     """
-    places = np.bincount(stratum, minlength=len(names))
-    kept = np.flatnonzero(places)
-    hectares = np.bincount(stratum, area_map.hectares, len(names))
     hit = _expected(area_map, target, users or {})
-    count = np.maximum(places, 1)
-    chance = np.clip(np.bincount(stratum, hit, len(names)) / count, _SURE, 1 - _SURE)[kept]
-    weight = hectares[kept] / hectares.sum()
-    strata = _Strata(places[kept], weight, chance)
+    sums = StratumSums(
+        tuple(names),
+        np.bincount(stratum, minlength=len(names)),
+        np.asarray(np.bincount(stratum, area_map.hectares, len(names)), np.float64),
+        np.asarray(np.bincount(stratum, hit, len(names)), np.float64),
+    )
+    return plan_strata(
+        sums, standard_error=standard_error, target=target, size=size, allocation=allocation, least=least
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StratumSums:
+    """What a plan needs of a map: of each of H strata its name, places, hectares, and the sum of expected chances.
+
+    `expected` is summed over places: that each is right as mapped or, with a target, is of that class.
+    """
+
+    names: tuple[str, ...]
+    places: Counts
+    hectares: Doubles
+    expected: Doubles
+
+
+def plan_strata(
+    sums: StratumSums,
+    *,
+    standard_error: float = 0.01,
+    target: str | None = None,
+    size: int | None = None,
+    allocation: Allocation = "rare",
+    least: int = 50,
+) -> SamplePlan:
+    """As `plan_sample`, of a map that is known by the sums of its strata only."""
+    kept = np.flatnonzero(sums.places)
+    count = np.maximum(sums.places, 1)
+    chance = np.clip(sums.expected / count, _SURE, 1 - _SURE)[kept]
+    weight = sums.hectares[kept] / sums.hectares.sum()
+    strata = _Strata(sums.places[kept], weight, chance)
     scale = 1.0 if target is None else float(weight @ chance)
     wanted = standard_error * scale if size is None else None
     drawn = strata.drawn(wanted, size or 0, allocation, least)
     planned = tuple(
-        PlannedStratum(names[i], int(places[i]), float(hectares[i]), int(n), float(p))
+        PlannedStratum(sums.names[i], int(sums.places[i]), float(sums.hectares[i]), int(n), float(p))
         for i, n, p in zip(kept.tolist(), drawn, chance, strict=True)
     )
     return SamplePlan(planned, target or "overall accuracy", strata.standard_error(drawn) / scale)
@@ -149,14 +189,21 @@ def draw_sample(
         (n,) rows in random order, so that neighbours in the list tell nothing of their stratum, and (n,) inclusion
         probabilities.
     """
+    of, ordinal, chances = draw_ordinals(plan, seed=seed)
+    places = {name: position for position, name in enumerate(names)}
+    held = [np.flatnonzero(stratum == places[planned.name]) for planned in plan.strata]
+    rows = [held[one][number] for one, number in zip(of.tolist(), ordinal.tolist(), strict=True)]
+    return np.array(rows, np.int64), chances
+
+
+def draw_ordinals(plan: SamplePlan, *, seed: int = 0) -> tuple[Counts, Counts, Doubles]:
+    """As `draw_sample`, without the map: (n,) stratum in the plan, number among its places, and chance."""
     rng = np.random.default_rng(seed)
-    rows, chances = [], []
-    for planned in plan.strata:
-        held = np.flatnonzero(stratum == list(names).index(planned.name))
-        rows.append(rng.choice(held, planned.drawn, replace=False))
-        chances.append(np.full(planned.drawn, planned.inclusion_probability))
+    numbers = [rng.choice(planned.places, planned.drawn, replace=False) for planned in plan.strata]
+    of = np.repeat(np.arange(len(plan.strata)), [planned.drawn for planned in plan.strata])
+    chances = np.repeat([planned.inclusion_probability for planned in plan.strata], [len(n) for n in numbers])
     order = rng.permutation(plan.size)
-    return np.concatenate(rows)[order].astype(np.int64), np.concatenate(chances)[order]
+    return of[order], np.concatenate(numbers)[order].astype(np.int64), chances[order]
 
 
 def _expected(area_map: AreaMap, target: str | None, users: Mapping[str, float]) -> Doubles:

@@ -15,7 +15,7 @@ from surco.api.printing import write_csv
 from surco.api.refusals import ExportError
 from surco.api.whole_file import whole_file
 
-__all__ = ["AREA_ENDINGS", "check_area_file", "write_areas"]
+__all__ = ["AREA_ENDINGS", "area_content", "check_area_file", "write_areas"]
 
 AREA_ENDINGS = (".csv", ".json", ".html", ".png")
 _ACCURACIES = ("class", "user's accuracy", "producer's accuracy")
@@ -49,14 +49,15 @@ def write_areas(answer: AreaAnswer, path: Path) -> None:
     check_area_file(path)
     try:
         with whole_file(path) as draft:
-            draft.write_bytes(_content(answer, path.suffix.lower()))
+            draft.write_bytes(area_content(answer, path.suffix.lower()))
     except OSError as error:
         raise ExportError(
             f"Expected to be able to write {path}, got: {error}. Choose another place."
         ) from error
 
 
-def _content(answer: AreaAnswer, ending: str) -> bytes:
+def area_content(answer: AreaAnswer, ending: str) -> bytes:
+    """An answer as the bytes of a file of one of `AREA_ENDINGS`."""
     if ending == ".json":
         return (json.dumps(answer.as_dict(), ensure_ascii=False, indent=1) + "\n").encode()
     if ending == ".html":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from surco.api.refusals import SampleError, UnknownError
 from surco.embedstore import Store
 from surco.encoder.area import read_area
 
-__all__ = ["AreaQuestion", "Frame", "locate", "read_frame", "training_note"]
+__all__ = ["AreaQuestion", "Frame", "locate", "read_frame", "training_ids", "training_note"]
 
 _TOLERANCE = 0.1
 _CHANCE_LIMIT = 3.0
@@ -50,13 +50,17 @@ class Frame:
         share: (N,) of each place within that area.
         unseen: hectares within the area that were never observed.
         card: the adapter's.
+        population: how many places the map has, and how many of them touch the area; None where each is a row. A frame
+            may take places together that no sample has: as one row of a class and comuna, with their hectares and the
+            mean of their probabilities, which leaves every sum as it is.
     """
 
     places: Places
     area_map: AreaMap
     share: npt.NDArray[np.float64]
     unseen: float
-    card: dict[str, object]
+    card: Mapping[str, object]
+    population: tuple[int, int] | None = None
 
     def where(self, kept: npt.NDArray[np.bool_]) -> Frame:
         """The frame of some of its places."""
@@ -131,7 +135,7 @@ def training_note(sample: FilledSample, frame: Frame) -> list[str]:
             f"The adapter was fitted on {other[:60]}: whether the sample meets its labels was not looked at."
         )
         return [note] if facts.get("ids") else []
-    listed = set(_training_ids(facts.get("ids"), frame.places.unit))
+    listed = training_ids(frame.card, frame.places.unit)
     trained = {name for name in frame.places.id.tolist() if name in listed}
     met = np.array([each in trained for each in _ids(sample, frame.places.unit)])
     if not met.any():
@@ -211,7 +215,7 @@ def _other_classes(sample: FilledSample, frame: Frame) -> list[str]:
 def _require_population(path: Path, expanded: npt.NDArray[np.float64], frame: Frame) -> None:
     """A sample stands for as many places as its inverse inclusion probabilities add up to."""
     total = float(expanded.sum())
-    sizes = (len(frame.share), int((frame.share > 0).sum()))
+    sizes = frame.population or (len(frame.share), int((frame.share > 0).sum()))
     if not any(abs(total / size - 1) <= _TOLERANCE for size in sizes):
         raise SampleError(
             f"Expected a sample of {' or '.join(f'{size:,}' for size in dict.fromkeys(sizes))} {frame.places.unit}, "
@@ -220,9 +224,11 @@ def _require_population(path: Path, expanded: npt.NDArray[np.float64], frame: Fr
         )
 
 
-def _training_ids(ids: object, unit: str) -> Sequence[str]:
-    """Ids as the map has them; a card has cells as decimal numbers."""
+def training_ids(card: Mapping[str, object], unit: str) -> set[str]:
+    """Ids, as the map has them, of the places that an adapter was fitted on; a card has cells as decimal numbers."""
+    training = card.get("training")
+    ids = training.get("ids") if isinstance(training, dict) else None
     if not isinstance(ids, list):
-        return []
+        return set()
     names = [str(each) for each in ids]
-    return [f"{int(name):x}" if unit == "cells" and name.isdecimal() else name for name in names]
+    return {f"{int(name):x}" if unit == "cells" and name.isdecimal() else name for name in names}

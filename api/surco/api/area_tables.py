@@ -24,9 +24,13 @@ from surco.api.area_domains import Division, Domains, divide
 from surco.api.area_frames import AreaQuestion, Frame, locate, read_frame, training_note
 from surco.api.area_samples import FilledSample, read_sample
 
-__all__ = ["AreaAnswer", "AreaRow", "area_answer"]
+__all__ = ["AreaAnswer", "AreaRow", "area_answer", "as_sampled", "frame_answer"]
 
 _TOTAL = "total"
+_COUNTED = (
+    "Hectares are counted from the map: biased where it errs, and no interval can be given without a probability "
+    "sample."
+)
 _METHODS = {
     "counted": "counted from the map; no estimate",
     "stratified": "stratified estimator (Olofsson et al. 2014; Stehman 2014)",
@@ -144,18 +148,32 @@ def area_answer(
         EmbedstoreError, AdapterError, EncoderError, UnknownError: a store, adapter or area that cannot be used.
     """
     filled = None if sample is None else read_sample(sample)
-    frame = read_frame(_as_sampled(question, filled))
+    frame = read_frame(as_sampled(question, filled))
+    return frame_answer(frame, question, by=by, sample=filled, method=method, confidence=confidence)
+
+
+def frame_answer(
+    frame: Frame,
+    question: AreaQuestion,
+    *,
+    by: Division = "none",
+    sample: FilledSample | None = None,
+    method: AreaMethod = "assisted",
+    confidence: float = 0.95,
+    no_sample: str | None = None,
+) -> AreaAnswer:
+    """As `area_answer`, of a map and a sample that were read; `no_sample` says how to come by one."""
     layers = _layers(by, divide(frame.places, by))
     notes = [] if frame.unseen == 0 else [f"{frame.unseen:,.1f} ha were never observed and are in no figure."]
     accuracy = None
-    if filled is None:
+    if sample is None:
         found = [
             each for names, code in layers for each in count_areas(frame.area_map, domain=code, names=names)
         ]
-        notes.append(_no_interval(question))
+        notes.append(f"{_COUNTED} {no_sample or _draw_one(question)}")
     else:
-        drawn, more = locate(filled, frame)
-        notes += [*more, *training_note(filled, frame)]
+        drawn, more = locate(sample, frame)
+        notes += [*more, *training_note(sample, frame)]
         found = [
             each
             for names, code in layers
@@ -181,7 +199,7 @@ def area_answer(
     )
 
 
-def _as_sampled(question: AreaQuestion, sample: FilledSample | None) -> AreaQuestion:
+def as_sampled(question: AreaQuestion, sample: FilledSample | None) -> AreaQuestion:
     """The question with the unit and resolution that the sample was drawn from, where it leaves them open."""
     origin = {} if sample is None else sample.origin
     unit, resolution = origin.get("unit"), origin.get("resolution")
@@ -192,11 +210,10 @@ def _as_sampled(question: AreaQuestion, sample: FilledSample | None) -> AreaQues
     return question
 
 
-def _no_interval(question: AreaQuestion) -> str:
+def _draw_one(question: AreaQuestion) -> str:
     return (
-        "Hectares are counted from the map: biased where it errs, and no interval can be given without a probability "
-        f"sample. Draw one: surco areas plan {question.store} --adapter {question.adapter} --out sample.geojson; fill "
-        "in `class` of each place; then pass --sample sample.geojson."
+        f"Draw one: surco areas plan {question.store} --adapter {question.adapter} --out sample.geojson; fill in "
+        "`class` of each place; then pass --sample sample.geojson."
     )
 
 
