@@ -1,14 +1,19 @@
-"""A real server of OGC API Features over a small store, for clients of every kind."""
+"""A real server of OGC API Features over a store, in a process of its own: GDAL holds the interpreter while it waits.
+
+Alone: `python tests/ogc_server.py STORE PORT`.
+"""
 
 from __future__ import annotations
 
 import socket
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import uvicorn
 from litestar import Litestar
 
@@ -29,19 +34,31 @@ def ogc_app(store: Path) -> Litestar:
 
 
 @contextmanager
-def running(app: Litestar) -> Iterator[str]:
+def running(store: Path) -> Iterator[str]:
     """The address of a server on loopback that is stopped at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    with subprocess.Popen([sys.executable, __file__, str(store), str(port)]) as server:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(address, server)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        try:
+            httpx.get(f"{address}/conformance").raise_for_status()
+        except httpx.TransportError:
+            assert server.poll() is None, "the server has ended"
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the server does not answer")
+
+
+if __name__ == "__main__":
+    uvicorn.run(ogc_app(Path(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")

@@ -138,9 +138,9 @@ def next_address(page: Page, name: str, base: str, given: Mapping[str, str]) -> 
 
 
 def feature_document(
-    store: Store, name: str, fid: str, asked: Asked, base: str
+    store: Store, name: str, fid: str, asked: Asked, base: str, given: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:
-    """One feature, and the URI of its reference system.
+    """One feature, and the URI of its reference system; `given` are the query parameters, for its link to itself.
 
     Raises:
         UnknownError: no such collection, table or feature.
