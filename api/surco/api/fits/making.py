@@ -49,11 +49,7 @@ def make_adapter(shop: Workshop, caller: Caller, wish: NewAdapter, *, full: bool
         ConflictError: the name is somebody else's.
         EmbedstoreError, AdapterError: labels that nothing can be learned from, a season or model that is not there.
     """
-    check_name(wish.name, "adapter name")
-    if wish.name in _RESERVED:
-        raise InvalidError(
-            f"Expected another name than {wish.name!r}, which is an address here. Choose another one."
-        )
+    _check(wish)
     labels = _labels(shop, caller, wish)
     fit = _fitted(shop, labels, wish, full)
     label_set = wish.labels if isinstance(wish.labels, str) else None
@@ -90,6 +86,21 @@ def publish(
         settle(connection, caller, name, store.version, label_set)
         record(connection, caller, action, name, {"store_version": store.version, "labels": label_set})
     return store
+
+
+def _check(wish: NewAdapter) -> None:
+    """Refuse names that cannot be, and what a task has no use for."""
+    check_name(wish.name, "adapter name")
+    if wish.name in _RESERVED:
+        raise InvalidError(f"Expected another name than {wish.name!r}, an address here. Choose another one.")
+    if wish.task == "yield" and wish.legend is not None:
+        raise InvalidError(
+            "Expected no legend for task 'yield', got one. Leave it out: values have no classes."
+        )
+    if wish.task != "yield" and (wish.target is not None or wish.target_unit is not None):
+        raise InvalidError(
+            "Expected target and target_unit for task 'yield' only. Leave them out, or name the task."
+        )
 
 
 def _labels(shop: Workshop, caller: Caller, wish: NewAdapter) -> Labels:
@@ -133,10 +144,6 @@ def _check_count(count: int, most: int) -> None:
 def _fitted(shop: Workshop, labels: Labels, wish: NewAdapter, full: bool) -> Fit | YieldFit:
     store, most = shop.server.store(), shop.server.settings.max_fit_places
     if wish.task == "yield":
-        if wish.legend is not None:
-            raise InvalidError(
-                "Expected no legend for task 'yield', got one. Leave it out: values have no classes."
-            )
         asked = YieldWish(
             wish.name,
             wish.target or wish.column or _VALUE,
@@ -148,10 +155,6 @@ def _fitted(shop: Workshop, labels: Labels, wish: NewAdapter, full: bool) -> Fit
             most,
         )
         return fit_values(store, labels, asked)
-    if wish.target is not None or wish.target_unit is not None:
-        raise InvalidError(
-            "Expected target and target_unit for task 'yield' only, got task 'crop-type'. Leave them out."
-        )
     plain = True if full else _QUICK
     return fit_labels(
         store,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +33,16 @@ class _Change:
 
 
 class Publisher:
-    """Writes adapters into one store."""
+    """Writes adapters into one store.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the store's folder.
+        opened: opens it at its latest version.
+    """
+
+    def __init__(self, path: Path, opened: Callable[[Path], Store] = Store.open) -> None:
         self._path = path
+        self._opened = opened
         self._turn = Condition()
         self._waiting: list[_Change] = []
         self._writing = False
@@ -109,7 +115,7 @@ class Publisher:
         return self._written(batch)
 
     def _written(self, batch: list[_Change]) -> Store:
-        store = Store.open(self._path)
+        store = self._opened(self._path)
         with store.transaction() as transaction:
             for change in batch:
                 if change.files is None:
