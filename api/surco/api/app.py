@@ -7,15 +7,23 @@ from typing import Any
 from litestar import Litestar, Request
 from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 
 from surco.api.answers import Answers
+from surco.api.fits.routes import adapter_routes
+from surco.api.label_sets.routes import label_set_routes
 from surco.api.map_products.routes import map_product_routes
 from surco.api.ogc.routes import landing_page, ogc_routes
 from surco.api.problems import problem_handlers
+from surco.api.quality.routes import quality_routes
 from surco.api.search.routes import search_routes
 from surco.api.settings import Settings
+from surco.api.sql_box.routes import sql_routes
+from surco.api.stac.routes import stac_routes
 from surco.api.state.database import Database
 from surco.api.state.keys import KnownKeys
+from surco.api.tiles.collection_routes import TILES_CONFORMANCE
+from surco.api.tiles.routes import tile_routes
 from surco.api.viewer_routes import viewer_routes
 from surco.api.web.authentication import authentication
 from surco.api.web.description import openapi_config
@@ -28,6 +36,20 @@ from surco.api.web.server import Server
 from surco.embedstore import Store
 
 __all__ = ["create_app"]
+
+_JSON = "application/json"
+_LINKS = (
+    {
+        "href": "/tileMatrixSets",
+        "rel": "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes",
+        "type": _JSON,
+        "title": "Tile matrix sets",
+    },
+    {"href": "/stac", "rel": "related", "type": _JSON, "title": "The store's catalogue as a STAC API"},
+    {"href": "/maps", "rel": "related", "type": _JSON, "title": "Maps of the adapters"},
+    {"href": "/quality", "rel": "related", "type": _JSON, "title": "What was observed, and what was not"},
+)
+"""What the landing page leads to beside features; addresses from the server's root."""
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -55,22 +77,29 @@ def create_app(settings: Settings) -> Litestar:
         cors_config=_cors(settings),
         allowed_hosts=AllowedHostsConfig([*settings.allowed_hosts]) if settings.allowed_hosts else None,
         request_max_body_size=settings.max_body,
-        on_shutdown=[server.database.close],
+        on_shutdown=[server.close],
         openapi_config=openapi_config(),
         logging_config=None,
+        state=State({"server": server}),
     )
 
 
 def _routes(server: Server, known: KnownKeys) -> list[Any]:
     def landing(request: Request[Any, Any, Any]) -> dict[str, Any]:
-        return landing_page(server, str(request.base_url))
+        return landing_page(server, str(request.base_url), _LINKS)
 
     return [
         *page_routes(server, landing),
         *operating_routes(server, known),
-        *ogc_routes(server),
+        *ogc_routes(server, TILES_CONFORMANCE, _LINKS),
+        *tile_routes(server),
+        *stac_routes(server),
+        *sql_routes(server),
         *search_routes(server),
+        *label_set_routes(server),
+        *adapter_routes(server),
         *map_product_routes(server),
+        *quality_routes(server),
         *viewer_routes(Answers(server.settings)),
     ]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from litestar import Response, delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from surco.api.label_sets.answers import GEOJSON, geojson_answer, label_answer
 from surco.api.label_sets.bodies import (
@@ -64,7 +64,7 @@ def _add(server: Server) -> Any:
         request: User,
         set_id: FromPath[str],
         data: JSONBody[LabelsBody],
-        existing: Literal["refuse", "replace"] = "refuse",
+        existing: FromQuery[Literal["refuse", "replace"]] = "refuse",
     ) -> dict[str, Any]:
         """One Feature or a FeatureCollection, all or none; on disk when it is answered. `ids` come in their order."""
         labels = new_labels(data)

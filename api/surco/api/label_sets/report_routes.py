@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from surco.api.label_checking import inspected
 from surco.api.label_sets.answers import geojson_answer
@@ -67,7 +67,7 @@ def _consensus(server: Server) -> Any:
     def consensus(
         request: User,
         set_id: FromPath[str],
-        method: Literal["majority", "dawid-skene"] = "majority",
+        method: FromQuery[Literal["majority", "dawid-skene"]] = "majority",
         season: Text = None,
         near_m: Near = NEAR_M,
         limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1_000,
@@ -99,9 +99,9 @@ def _check(server: Server) -> Any:
         request: User,
         set_id: FromPath[str],
         season: Text = None,
-        unit: Literal["auto", "cells", "parcels"] = "auto",
+        unit: FromQuery[Literal["auto", "cells", "parcels"]] = "auto",
         model: Text = None,
-        consensus: Consensus = "none",
+        consensus: FromQuery[Consensus] = "none",
     ) -> dict[str, Any]:
         """Beside the store's vectors: doubles, contradictions, and labels by how probable it is that they are wrong."""
         with server.database.reading() as connection:

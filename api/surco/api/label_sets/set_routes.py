@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from surco.api.label_sets.answers import set_answer, set_facts
 from surco.api.label_sets.bodies import NewSet, SetChange, ShareBody
@@ -57,7 +57,7 @@ def _collection(server: Server) -> list[Any]:
         request: User,
         limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
         after: Text = None,
-        mine: bool = False,
+        mine: FromQuery[bool] = False,
     ) -> dict[str, Any]:
         """Its own, those shared with its key, and public ones. `you` says the key's id, for others to share with."""
         caller = request.user

@@ -15,7 +15,7 @@ import pyarrow as pa
 from anyio import to_thread
 from litestar import Response, post
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from surco.api.label_sets.contents import FIELDS, checked_properties
 from surco.api.label_sets.items import Existing, NewLabel, Outcome, add_labels
@@ -95,8 +95,8 @@ def upload_route(server: Server) -> Any:
         request: User,
         set_id: FromPath[str],
         filename: Text = None,
-        faults: Literal["refuse", "skip"] = "refuse",
-        existing: Literal["refuse", "replace"] = "refuse",
+        faults: FromQuery[Literal["refuse", "skip"]] = "refuse",
+        existing: FromQuery[Literal["refuse", "replace"]] = "refuse",
         class_column: Text = None,
         value_column: Text = None,
         crs: Annotated[str | None, QueryParameter(max_length=60)] = None,

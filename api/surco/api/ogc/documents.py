@@ -41,7 +41,7 @@ def landing_document(settings: Settings, base: str, more: Iterable[Mapping[str, 
     Args:
         settings: of the server.
         base: address of the server, without a slash at its end.
-        more: links to what is beside the features.
+        more: links to what is beside the features, their `href` from the server's root.
     """
     return {
         "title": f"Surco: {settings.area_name}",
@@ -58,7 +58,7 @@ def landing_document(settings: Settings, base: str, more: Iterable[Mapping[str, 
             link(f"{base}/docs", "service-doc", "text/html", "The same for people"),
             link(f"{base}/conformance", "conformance", "application/json", "What the server conforms to"),
             link(f"{base}/collections", "data", "application/json", "The collections"),
-            *(dict(each) for each in more),
+            *({**each, "href": f"{base}{each['href']}"} for each in more),
         ],
     }
 
