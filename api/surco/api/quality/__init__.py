@@ -1,0 +1,1 @@
+"""How good a table is: what was seen where, seams, drift between seasons, missing months, holes."""
