@@ -95,11 +95,16 @@ def problem_handlers(store: Path) -> dict[type[Exception] | int, Handler]:
     def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         return _problem(request, error.status_code, _http_words(request, error), error.headers)
 
+    def deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[bytes]:
+        return _problem(
+            request, 400, "Expected a body of flat JSON, got one nested too deeply. Send less nested JSON."
+        )
+
     def fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         logging.getLogger("surco.api").error("%s %s failed", request.method, request.url.path, exc_info=error)
         return _problem(request, 500, "Surco failed on this question; its log says where. Please report it.")
 
-    return {**dict.fromkeys(STATUS, room), HTTPException: http, Exception: fault}
+    return {**dict.fromkeys(STATUS, room), HTTPException: http, RecursionError: deep, Exception: fault}
 
 
 def _http_words(request: Request[Any, Any, Any], error: HTTPException) -> str:
