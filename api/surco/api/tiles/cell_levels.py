@@ -96,13 +96,11 @@ class Level:
         centre = np.stack(separated(self.code[found]), axis=1).astype(np.int64) >> self.shift
         corners = (centre[:, None] + self.corner[found]) << self.shift
         corners -= np.array([west, north])
-        low, high = corners.min(axis=1), corners.max(axis=1)
         rows, shown = [], []
         for turn in self._turns(west - margin, west + size + margin):
-            near, far = low + np.array([turn, 0]), high + np.array([turn, 0])
-            touching = np.flatnonzero(((near < size + margin) & (far >= -margin)).all(axis=1))
+            touching = _touching(corners, turn, -margin, size + margin)
             rows.append(found[touching])
-            shown.append(corners[touching] + np.array([turn, 0]))
+            shown.append(corners[touching] + np.array([turn, 0]) if turn else corners[touching])
         return np.concatenate(rows), Shapes.of_equal(np.concatenate(shown))
 
     def _turns(self, west: int, east: int) -> tuple[int, ...]:
@@ -145,6 +143,19 @@ def cell_levels(source: Source) -> CellLevels:
     arrays = kept_arrays(source, "cell-levels-1", lambda new: _fill(keys, new))
     resolution = int(resolutions_of(keys[:1])[0]) if len(keys) else -1
     return CellLevels(keys, tuple(Level.of(arrays, r) for r in range(resolution + 1)))
+
+
+def _touching(corners: npt.NDArray[np.int64], turn: int, low: int, high: int) -> Rows:
+    """Which hexagons (N, 6, 2), moved by `turn` along x, have bounds that touch the square from low to high."""
+    first = corners[:, 0] + np.array([turn, 0])
+    touching = ((first >= low) & (first < high)).all(axis=1)
+    # Few are left over by that, and the bounds of all would take most of a tile's time.
+    rest = np.flatnonzero(~touching)
+    near, far = corners[rest].min(axis=1), corners[rest].max(axis=1)
+    near[:, 0] += turn
+    far[:, 0] += turn
+    touching[rest] = ((near < high) & (far >= low)).all(axis=1)
+    return np.flatnonzero(touching)
 
 
 def _fill(keys: Codes, new: Allocate) -> None:

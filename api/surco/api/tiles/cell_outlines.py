@@ -43,26 +43,33 @@ def outlines(cells: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.
 
 def _corners(cells: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Longitude and latitude (N, 6), anticlockwise on a map."""
-    wkb: Any = pa.array(h3ronpy.vector.cells_to_wkb_polygons(pa.array(cells))).cast(pa.large_binary())
-    ends = np.frombuffer(wkb.buffers()[1], np.int64)[wkb.offset : wkb.offset + len(cells) + 1]
-    usual = np.diff(ends) == _HEXAGON
-    data = np.frombuffer(wkb.buffers()[2], np.uint8)
-    within = np.arange(_HEADER, _HEADER + 16 * _CORNERS)
-    rows = ends[:-1][usual][:, None] + within
+    data, sizes = _polygons(cells)
     found = np.empty((len(cells), _CORNERS, 2))
-    found[usual] = np.ascontiguousarray(data[rows]).view("<f8").reshape(-1, _CORNERS, 2)
-    for row in np.flatnonzero(~usual):
-        found[row] = _six(h3.cell_to_boundary(h3.int_to_str(int(cells[row]))))
+    usual = sizes == _HEXAGON
+    if not usual.all():
+        data, _ = _polygons(cells[usual])
+        for row in np.flatnonzero(~usual):
+            found[row] = _six(h3.int_to_str(int(cells[row])))
+    numbers = data.reshape(-1, _HEXAGON)[:, _HEADER : _HEADER + 16 * _CORNERS]
+    found[usual] = np.ascontiguousarray(numbers).view("<f8").reshape(-1, _CORNERS, 2)
     return found[..., 0], found[..., 1]
 
 
-def _six(boundary: tuple[tuple[float, float], ...]) -> npt.NDArray[np.float64]:
-    """Six points (6, 2) of a boundary of five to ten: those where it turns most."""
-    points = np.array(boundary)[:, ::-1]
-    points[:, 0] = np.where(points[:, 0] < points[0, 0] - 180, points[:, 0] + 360, points[:, 0])
-    points[:, 0] = np.where(points[:, 0] > points[0, 0] + 180, points[:, 0] - 360, points[:, 0])
+def _polygons(cells: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The polygons of cells as WKB, one after the other, and the bytes of each."""
+    wkb: Any = pa.array(h3ronpy.vector.cells_to_wkb_polygons(pa.array(cells))).cast(pa.large_binary())
+    ends = np.frombuffer(wkb.buffers()[1], np.int64)[wkb.offset : wkb.offset + len(cells) + 1]
+    data = np.frombuffer(wkb.buffers()[2], np.uint8) if len(cells) else np.zeros(0, np.uint8)
+    return data[ends[0] : ends[-1]], np.diff(ends)
+
+
+def _six(cell: str) -> npt.NDArray[np.float64]:
+    """The six corners (6, 2) of a cell whose boundary has more points, or of a pentagon: where it turns most."""
+    points = np.array(h3.cell_to_boundary(cell))[:, ::-1]
+    points[:, 0] = points[0, 0] + (points[:, 0] - points[0, 0] + 180) % 360 - 180
     side = np.roll(points, -1, axis=0) - points
     turn = np.arctan2(*side[:, ::-1].T)
     turn = np.abs((turn - np.roll(turn, 1) + np.pi) % (2 * np.pi) - np.pi)
-    most = np.sort(np.argsort(-turn, kind="stable")[:_CORNERS])
-    return np.asarray(points[np.append(most, np.repeat(most[-1], _CORNERS - len(most)))], np.float64)
+    corners = _CORNERS - 1 if h3.is_pentagon(cell) else _CORNERS
+    most = np.sort(np.argsort(-turn, kind="stable")[:corners])
+    return np.asarray(points[np.append(most, np.repeat(most[-1], _CORNERS - corners))], np.float64)

@@ -19,7 +19,7 @@ from surco.api.tiles.columns import Column
 from surco.api.tiles.mercator import to_units
 from surco.api.tiles.shapes import Shapes
 from surco.api.tiles.styles import Colours
-from surco.api.tiles.vector_tile import BUFFER, EXTENT, layer, snapped
+from surco.api.tiles.vector_tile import BUFFER, EXTENT, layer, mended, snapped
 
 __all__ = ["ComunaLayer"]
 
@@ -65,7 +65,7 @@ class ComunaLayer:
         near = np.flatnonzero(_touching(shapely.bounds(outlines), low, high))
         cut = shapely.clip_by_rect(outlines[near], *low.tolist(), *high.tolist())
         shapes = Shapes.of_polygons(shapely.transform(cut, lambda xy: xy - corner))
-        on_grid = snapped(shapes, tile.size)
+        on_grid = mended(snapped(shapes, tile.size))
         if not len(on_grid.owner):
             return b""
         rows = comuna_outlines().take(near)

@@ -21,7 +21,7 @@ from surco.api.tiles.png import palette_png
 from surco.api.tiles.styles import Colours
 from surco.api.tiles.tile_tables import Outlined, Pictured
 from surco.api.tiles.value_maps import ValueMap
-from surco.api.tiles.vector_tile import layer, snapped
+from surco.api.tiles.vector_tile import layer, mended, snapped
 from surco.embedstore import Store, Table
 from surco.embedstore.vectors import source_of
 
@@ -127,6 +127,8 @@ class TileLayer:
         """A vector tile; nothing where no feature is in it."""
         outlined = self.content.ground.table.outlined(tile)
         shapes = snapped(outlined.shapes, tile.size)
+        if self.name == "parcels":
+            shapes = mended(shapes)
         if not len(shapes.owner):
             return b""
         return layer(self.name, shapes, [*outlined.columns, *self.content.columns(outlined)], outlined.ids)

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from surco.api.tiles.columns import Column
 from surco.api.tiles.shapes import Shapes, spread
 from surco.api.tiles.varints import varint_bytes, varint_sizes, zigzag
 
-__all__ = ["BUFFER", "EXTENT", "layer", "snapped"]
+__all__ = ["BUFFER", "EXTENT", "layer", "mended", "snapped"]
 
 EXTENT = 4096
 """Steps from one side of a tile to the other."""
@@ -42,6 +43,19 @@ def snapped(shapes: Shapes, size: int) -> Shapes:
     bits = size.bit_length() - EXTENT.bit_length()
     points = (shapes.points + (1 << (bits - 1))) >> bits if bits > 0 else shapes.points << -bits
     return _joined(Shapes(points, shapes.ring, shapes.owner, shapes.count), shapes.signed_area() > 0)
+
+
+def mended(shapes: Shapes) -> Shapes:
+    """Shapes on the grid, those that snapping made invalid (a hole that touches its ring) as the nearest valid ones.
+
+    Hexagons never need it.
+    """
+    polygons = shapes.polygons()
+    broken = np.flatnonzero(~shapely.is_valid(polygons))
+    if not len(broken):
+        return shapes
+    polygons[broken] = shapely.set_precision(shapely.make_valid(polygons[broken]), 1)
+    return Shapes.of_polygons(polygons)
 
 
 def layer(name: str, shapes: Shapes, columns: Sequence[Column], ids: Numbers | None = None) -> bytes:
