@@ -23,7 +23,7 @@ __all__ = [
 Method = Literal["majority", "dawid-skene"]
 METHODS: Final[tuple[Method, ...]] = ("majority", "dawid-skene")
 
-_ROUNDS = 100
+_ROUNDS = 200
 _STILL = 1e-5
 _POOLED = 5.0
 """Judgements that what is known of all people together counts for in the confusion matrix of one."""
