@@ -225,6 +225,8 @@ def test_accept_chooses_the_format(client: TestClient) -> None:
         ("?bbox=-71,-35,-72,-34", 400, "west below east"),
         ("?bbox=nan,0,1,1", 400, "Expected bbox="),
         ("?bbox=1,1,2,2", 404, "Expected parcels of season 2024-25 in the part asked for, got none"),
+        ("?f=geojson&bbox=1,1,2,2", 404, "in the part asked for, got none"),
+        ("?f=tif&bbox=1,1,2,2", 404, "in the part asked for, got none"),
         ("?comuna=Talka", 400, "Did you mean Talca?"),
         ("?region=99", 400, "Expected region to be the name or official code"),
         ("?comuna=Talca&region=Biobío", 400, "lies elsewhere"),

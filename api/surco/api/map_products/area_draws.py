@@ -126,7 +126,7 @@ def _found(
     met = np.zeros(int(stratum.max()) + 1, np.int64)
     kept: list[SeenRows] = []
     numbers: list[npt.NDArray[np.int64]] = []
-    for rows in seen_rows(asked, within):
+    for rows in seen_rows(asked, within, measured=False):
         mine = stratum[np.searchsorted(sums.comuna, rows.comuna), rows.mapped]
         key = mine << 32 | _numbered(mine, met)
         at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)

@@ -114,13 +114,16 @@ def sum_map(asked: OpenMap, within: Within) -> MapSums:
     return sums
 
 
-def seen_rows(asked: OpenMap, within: Within, files: frozenset[str] | None = None) -> Iterator[SeenRows]:
+def seen_rows(
+    asked: OpenMap, within: Within, files: frozenset[str] | None = None, *, measured: bool = True
+) -> Iterator[SeenRows]:
     """The observed places of a map, piece by piece in the order of the store.
 
     Args:
         asked: a map of classes.
         within: the part; places that do not touch it are left out unless `files` are named.
         files: names of the files to read, all of their rows; None for those that may have rows of the part.
+        measured: whether hectares are wanted; they take most of the time, and are 0 otherwise.
     """
     head = asked.classes()
     columns = _columns(asked.unit)
@@ -130,7 +133,8 @@ def seen_rows(asked: OpenMap, within: Within, files: frozenset[str] | None = Non
     def seen(piece: Piece) -> SeenRows:
         table = read_piece(piece, columns, EVERYWHERE, asked.unit)
         embedding, scale = quantised(table)
-        whole = hectares_of(table, asked.unit)
+        needed = measured or within.bbox is not None
+        whole = hectares_of(table, asked.unit) if needed else np.zeros(table.num_rows)
         share = _shares(asked, table, whole, within)
         chances, best = head.answer(embedding, scale)
         observed = ~np.isnan(chances[:, 0])

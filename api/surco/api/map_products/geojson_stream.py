@@ -17,15 +17,14 @@ _DIGITS = 5  # of a number that is measured; of degrees seven, about 1 cm
 
 
 def geojson_stream(tables: Iterable[pa.Table], provenance: dict[str, Any]) -> Iterator[bytes]:
-    """One FeatureCollection in chunks, each of the features of a table.
+    """One FeatureCollection in chunks, each of the features of a table; nothing is sent before the first is there.
 
     Args:
         tables: of one schema, with `h3` or `id`; without `geometry` features have none (null).
         provenance: how the rows were made, for the member `surco`.
     """
     head = json.dumps({"type": "FeatureCollection", "surco": provenance}, ensure_ascii=False)
-    yield f'{head[:-1]}, "features": [\n'.encode()
-    separator = ""
+    separator = f'{head[:-1]}, "features": [\n'
     for table in tables:
         features = ",\n".join(_features(table))
         yield f"{separator}{features}".encode()

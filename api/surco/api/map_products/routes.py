@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from surco.api.map_products.area_routes import area_routes
+from surco.api.map_products.compare_routes import compare_routes
 from surco.api.map_products.export_routes import export_routes
 from surco.api.map_products.listing_routes import listing_routes
 from surco.api.map_products.streaming import Slots
@@ -18,4 +19,9 @@ _AT_A_TIME = 3
 def map_product_routes(server: Server) -> list[Any]:
     """Routes below `/maps`, but for tiles, and `/boundaries`."""
     slots = Slots(_AT_A_TIME)
-    return [*listing_routes(server), *export_routes(server, slots), *area_routes(server, slots)]
+    return [
+        *listing_routes(server),
+        *export_routes(server, slots),
+        *area_routes(server, slots),
+        *compare_routes(server, slots),
+    ]
