@@ -73,6 +73,4 @@ def parsed(z: str, x: str, y: str) -> tuple[TileAddress, int, Form | None]:
         )
     number, double, ending = last.groups()
     form: Form | None = None if ending is None else "png" if ending == "png" else "mvt"
-    if double and form == "mvt":
-        raise InvalidError("Expected @2x with pictures only, got it with a vector tile. Leave it out.")
     return TileAddress.checked(int(z), int(x), int(number)), 2 if double else 1, form

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from litestar import Request
 from litestar.params import QueryParameter
 
+from surco.api.refusals import InvalidError
 from surco.api.tiles.addresses import MEDIA_TYPES, Form, parsed
 from surco.api.tiles.tile_service import Asked
 from surco.api.web.formats import chosen
@@ -69,4 +70,8 @@ def asked_tile(
     form = ending if ending is not None and f is None else None
     if form is None:
         form = "png" if chosen(request, f, MEDIA_TYPES) == "png" else "mvt"
+    if form == "mvt" and scale > 1:
+        raise InvalidError(
+            "Expected @2x of pictures only, got it of a vector tile. Write @2x.png, or leave it out."
+        )
     return Asked(tile, form, scale, style, pin)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from surco.api.map_products.maps_asked import ClassHead, MapAsked, OpenMap, open_map
+from surco.api.maps import adapter_model
 from surco.api.refusals import InvalidError, UnknownError
 from surco.api.tiles.addresses import TileAddress
 from surco.api.tiles.class_maps import ClassMap
@@ -190,19 +191,10 @@ def _opened(store: Store, asked: MapAsked) -> OpenMap:
     """The map; of a unit that is left open it is cells, which show at every zoom, where the model has any."""
     if asked.unit != "auto":
         return open_map(store, asked)
-    auto = open_map(store, asked)
-    held = [
-        t
-        for t in store.tables()
-        if (t.table, t.model_id, t.season) == ("cells", auto.info.model_id, auto.info.season)
-    ]
-    if auto.unit == "cells" or not held:
-        return auto
-    return open_map(store, MapAsked(**{**_values(asked), "unit": "cells"}))
-
-
-def _values(asked: MapAsked) -> dict[str, Any]:
-    return {name: getattr(asked, name) for name in asked.__dataclass_fields__}
+    model_id = adapter_model(store, asked.adapter)
+    held = {info.season for info in store.tables() if (info.table, info.model_id) == ("cells", model_id)}
+    there = asked.season in held or (asked.season == "latest" and held)
+    return open_map(store, replace(asked, unit="cells") if there else asked)
 
 
 def _ground(store: Store, opened: OpenMap) -> Ground:
@@ -221,7 +213,7 @@ def _content(store: Store, opened: OpenMap) -> ClassMap | ValueMap:
 
 def _named(store: Store, opened: OpenMap) -> list[Any]:
     """What tells one map from another: the question, and the adapter's folder, whose name is never used twice."""
-    return [list(_values(opened.asked).values()), store.adapter_dir(opened.asked.adapter).name]
+    return [list(astuple(opened.asked)), store.adapter_dir(opened.asked.adapter).name]
 
 
 def _digest(store: Store, named: Sequence[Any], *grounds: Ground) -> str:
