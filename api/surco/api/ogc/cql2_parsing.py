@@ -13,7 +13,8 @@ from surco.api.refusals import InvalidError
 
 __all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_OPERATORS", "Language", "parse"]
 
-Language = Literal["cql2-text", "cql2-json"]
+Language = Literal["cql2-text", "cql2-json", "cql-text"]
+"""`cql-text` is what GDAL calls CQL2's text: a draft's, with ILIKE."""
 
 MAX_CHARACTERS = 65_536
 """Of a filter."""
@@ -29,6 +30,7 @@ _GEOMETRY = re.compile(
 )
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
 _OPERATOR = re.compile(r"\b(?:and|or|not|like|between|in|is|div)\b|[-+*/%^<>=]", re.IGNORECASE)
+_ILIKE = re.compile(r"([\w:.\-]+|\"[^\"]*\")\s+ILIKE\s+('(?:[^']|'')*')", re.IGNORECASE)
 _POSITION = re.compile(r"-->\s*(\d+):(\d+)")
 
 
@@ -55,6 +57,8 @@ def parse(given: str | Mapping[str, Any], language: Language | None) -> Any:
             f"Expected a filter of at most {MAX_CHARACTERS:,} characters, got {len(text):,}. Simplify its geometry."
         )
     as_json = not isinstance(given, str) or language == "cql2-json" or (language is None and text[0] == "{")
+    if language == "cql-text":
+        text = _ILIKE.sub(r"CASEI(\1) LIKE CASEI(\2)", text)
     return _parse_json(text) if as_json else _parse_text(text)
 
 

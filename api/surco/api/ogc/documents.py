@@ -12,6 +12,7 @@ import shapely
 from surco.api.ogc.collections import Chosen, Collection, collections_of
 from surco.api.ogc.comuna_outlines import comuna_outlines
 from surco.api.ogc.layers import queryables_of
+from surco.api.ogc.openapi30 import OPENAPI_30
 from surco.api.ogc.reference_systems import CRS84, CRS_URIS
 from surco.api.settings import Settings
 from surco.embedstore import Store
@@ -49,6 +50,7 @@ def landing_document(settings: Settings, base: str, more: Iterable[Mapping[str, 
         "links": [
             link(f"{base}/?f=json", "self", "application/json", "This page"),
             link(f"{base}/?f=html", "alternate", "text/html", "The viewer"),
+            link(f"{base}/ogc/openapi.json", "service-desc", OPENAPI_30, "Description of the OGC API"),
             link(
                 f"{base}/openapi.json",
                 "service-desc",

@@ -50,7 +50,7 @@ class Asked:
     bbox_crs: str | None = None
     crs: str | None = None
     filter: str | None = None
-    filter_lang: Language | None = None
+    filter_lang: Language = "cql2-text"
     filter_crs: str | None = None
     properties: str | None = None
     geometry: Geometry = "polygon"
@@ -166,16 +166,14 @@ def feature_document(
 
 def _where(store: Store, name: str, asked: Asked) -> RowFilter:
     if asked.filter is None:
-        if asked.filter_lang is not None or asked.filter_crs is not None:
-            raise InvalidError(
-                "Expected filter with filter-lang or filter-crs, got none. Add it, or leave them out."
-            )
+        if asked.filter_crs is not None:
+            raise InvalidError("Expected filter with filter-crs, got none. Add it, or leave filter-crs out.")
         return EVERYTHING
     collection = collection_of(store, name)
     queryables = queryables_of(store, collection, asked.chosen)
     dear = set(queryables) & {"class", "probability", "uncertainty", "value", "low", "high"}
     reproject = to_lonlat(known_crs(asked.filter_crs, "filter-crs"))
-    return row_filter(asked.filter, asked.filter_lang or "cql2-text", queryables, dear, reproject)
+    return row_filter(asked.filter, asked.filter_lang, queryables, dear, reproject)
 
 
 def _matched(layer: Layer, rows: PageRows, start: int, everything: bool) -> int | None:

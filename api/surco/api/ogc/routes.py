@@ -22,7 +22,9 @@ from surco.api.ogc.documents import (
 from surco.api.ogc.features import Geometry
 from surco.api.ogc.item_formats import FORMATS, answer
 from surco.api.ogc.items import LARGEST_PAGE, Asked, feature_document, page_of
+from surco.api.ogc.openapi30 import OPENAPI_30, openapi_30
 from surco.api.web.callers import needs
+from surco.api.web.description import described
 from surco.api.web.formats import chosen
 from surco.api.web.server import Server
 
@@ -62,7 +64,7 @@ Filter = Annotated[
     str | None, _about("CQL2 over the queryables of the collection.", max_length=MAX_CHARACTERS)
 ]
 FilterLang = Annotated[
-    Language | None, QueryParameter(name="filter-lang", description="cql2-text (the default) or cql2-json.")
+    Language, QueryParameter(name="filter-lang", description="cql-text is what GDAL calls cql2-text.")
 ]
 FilterCrs = Annotated[
     str | None,
@@ -111,6 +113,11 @@ def _document_routes(
         """Links to the collections, the description and what the server conforms to."""
         return _json(request, f, landing_page(server, _base(request), links))
 
+    @get("/ogc/openapi.json", summary="Description as OpenAPI 3.0", operation_id="ogc_openapi", **_DESCRIBED)
+    def description(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
+        """The OGC API alone, in the version that QGIS and GDAL read."""
+        return _json(request, f, openapi_30(described(request.app), _base(request), LARGEST_PAGE), OPENAPI_30)
+
     @get("/conformance", summary="Conformance classes", operation_id="ogc_conformance", **_DESCRIBED)
     def conformance(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
         """URIs of the classes that the server conforms to; each has a test that proves it."""
@@ -122,28 +129,28 @@ def _document_routes(
         return _json(request, f, collections_document(server.store(), _base(request)))
 
     @get(
-        "/collections/{collection_id:str}",
+        "/collections/{collectionId:str}",
         summary="A collection",
         operation_id="ogc_collection",
         **_DESCRIBED,
     )
     def collection(
-        request: Request[Any, Any, Any], collection_id: FromPath[str], f: JsonOnly = None
+        request: Request[Any, Any, Any], collectionId: FromPath[str], f: JsonOnly = None
     ) -> Response[bytes]:
         """Its extent in place and time, and its reference systems."""
         return _json(
-            request, f, collection_document(collection_of(server.store(), collection_id), _base(request))
+            request, f, collection_document(collection_of(server.store(), collectionId), _base(request))
         )
 
     @get(
-        "/collections/{collection_id:str}/queryables",
+        "/collections/{collectionId:str}/queryables",
         summary="Queryables of a collection",
         operation_id="ogc_queryables",
         **_DESCRIBED,
     )
     def queryables(
         request: Request[Any, Any, Any],
-        collection_id: FromPath[str],
+        collectionId: FromPath[str],
         season: Season = None,
         res: Res = None,
         model: Model = None,
@@ -153,29 +160,29 @@ def _document_routes(
         """What a filter may name, as JSON Schema."""
         store = server.store()
         wanted = Chosen(season, res, model, unit)
-        found = queryables_document(store, collection_of(store, collection_id), wanted, _base(request))
+        found = queryables_document(store, collection_of(store, collectionId), wanted, _base(request))
         return _json(request, f, found, _SCHEMA)
 
-    return [landing, conformance, collections, collection, queryables]
+    return [landing, description, conformance, collections, collection, queryables]
 
 
 def _item_routes(server: Server) -> list[Any]:
     @get(
-        "/collections/{collection_id:str}/items",
+        "/collections/{collectionId:str}/items",
         summary="Features of a collection",
         operation_id="ogc_items",
         **_DESCRIBED,
     )
     def items(
         request: Request[Any, Any, Any],
-        collection_id: FromPath[str],
+        collectionId: FromPath[str],
         limit: Limit = 100,
         bbox: Bbox = None,
         bbox_crs: BboxCrs = None,
         crs: Crs = None,
         datetime: Datetime = None,
         filter: Filter = None,
-        filter_lang: FilterLang = None,
+        filter_lang: FilterLang = "cql2-text",
         filter_crs: FilterCrs = None,
         properties: Properties = None,
         geometry: Drawn = "polygon",
@@ -192,19 +199,19 @@ def _item_routes(server: Server) -> list[Any]:
             Chosen(season, res, model, unit, days_of(datetime)),
         )  # fmt: skip
         form = chosen(request, f, FORMATS)
-        page = page_of(server.store(), collection_id, asked)
-        return answer(page, form, collection_id, _base(request), dict(request.query_params.items()))
+        page = page_of(server.store(), collectionId, asked)
+        return answer(page, form, collectionId, _base(request), dict(request.query_params.items()))
 
     @get(
-        "/collections/{collection_id:str}/items/{feature_id:str}",
+        "/collections/{collectionId:str}/items/{featureId:str}",
         summary="One feature",
         operation_id="ogc_item",
         **_DESCRIBED,
     )
     def item(
         request: Request[Any, Any, Any],
-        collection_id: FromPath[str],
-        feature_id: FromPath[str],
+        collectionId: FromPath[str],
+        featureId: FromPath[str],
         crs: Crs = None,
         properties: Properties = None,
         geometry: Drawn = "polygon",
@@ -219,7 +226,7 @@ def _item_routes(server: Server) -> list[Any]:
             crs=crs, properties=properties, geometry=geometry, chosen=Chosen(season, res, model, unit)
         )
         given = dict(request.query_params.items())
-        found, uri = feature_document(server.store(), collection_id, feature_id, asked, _base(request), given)
+        found, uri = feature_document(server.store(), collectionId, featureId, asked, _base(request), given)
         response = _json(request, f, found, _GEOJSON)
         response.headers["content-crs"] = f"<{uri}>"
         return response
