@@ -17,10 +17,11 @@ from litestar.testing import TestClient
 from store_builders import MODEL, SEASON, cells_batch, parcels_batch, squares, unit_vectors
 
 from surco.api import Settings, create_app
-from surco.api.cli import main
+from surco.api.errors import ApiError
 from surco.api.quality.land import land_below, land_by_comuna
 from surco.api.quality.report import Reports, quality_report
-from surco.embedstore import Season, Store, comuna_of, comunas
+from surco.api.quality_commands import quality
+from surco.embedstore import Season, Store, StoreError, comuna_of, comunas
 
 MERIDIAN = -72.0
 STRIP = (MERIDIAN - 0.015, -38.4, MERIDIAN + 0.015, -37.8)
@@ -241,12 +242,13 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     store = store_of(tmp_path / "s", cells, smooth_vectors(cells))
     run = CliRunner()
     for ending in ("json", "html", "png"):
-        done = run.invoke(main, ["quality", str(store.path), "--out", str(tmp_path / f"r.{ending}")])
+        done = run.invoke(quality, [str(store.path), "--out", str(tmp_path / f"r.{ending}")])
         assert done.exit_code == 0, done.output
     assert "Maule" in done.output and "mgrs_square" in done.output and "Holes" in done.output
     assert json.loads((tmp_path / "r.json").read_text())["rows"] == len(cells)
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG") and "<img" in (
         tmp_path / "r.html"
     ).read_text()
-    assert run.invoke(main, ["quality", str(store.path), "--out", "r.doc"]).exit_code == 2
-    assert run.invoke(main, ["quality", str(tmp_path / "nothing")]).exit_code == 2
+    refused = run.invoke(quality, [str(store.path), "--out", "r.doc"]).exception
+    assert isinstance(refused, ApiError) and ".html, .json, .png" in str(refused)
+    assert isinstance(run.invoke(quality, [str(tmp_path / "nothing")]).exception, StoreError)
