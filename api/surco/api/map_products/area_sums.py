@@ -21,7 +21,7 @@ from surco.api.maps import Places
 from surco.api.refusals import UnknownError
 from surco.api.yield_maps import quantised
 
-__all__ = ["MapSums", "SeenRows", "observed_places", "seen_rows", "sum_map"]
+__all__ = ["MapSums", "SeenRows", "comuna_codes", "observed_places", "seen_rows", "shares_of", "sum_map"]
 
 Doubles = npt.NDArray[np.float64]
 _NOWHERE = 0  # the comuna of places whose comuna nobody knows
@@ -135,12 +135,11 @@ def seen_rows(
         embedding, scale = quantised(table)
         needed = measured or within.bbox is not None
         whole = hectares_of(table, asked.unit) if needed else np.zeros(table.num_rows)
-        share = _shares(asked, table, whole, within)
+        share = shares_of(asked, table, whole, within)
         chances, best = head.answer(embedding, scale)
         observed = ~np.isnan(chances[:, 0])
         rest = table.drop_columns(["embedding", "embedding_scale"])
-        comuna: Any = pc.fill_null(rest["comuna"], pa.scalar(_NOWHERE, pa.uint16()))
-        codes, hectares = np.asarray(comuna.to_numpy(), np.int64), whole * share
+        codes, hectares = comuna_codes(rest), whole * share
         names, mapped = _names(rest, asked.unit), np.maximum(best, 0)
         rows = SeenRows(names, rest, codes, mapped, chances, hectares, share > 0)
         kept = rows.where(observed if files is not None else observed & (share > 0))
@@ -157,6 +156,12 @@ def observed_places(asked: OpenMap) -> int:
         return int((np.isfinite(scale) & (scale > 0)).sum())
 
     return sum(in_order(count, table_pieces(asked.info, EVERYWHERE)))
+
+
+def comuna_codes(table: pa.Table) -> npt.NDArray[np.int64]:
+    """(N,) official codes of a table's column `comuna`, 0 where unknown."""
+    comuna: Any = pc.fill_null(table["comuna"], pa.scalar(_NOWHERE, pa.uint16()))
+    return np.asarray(comuna.to_numpy(), np.int64)
 
 
 class _Totals:
@@ -202,7 +207,7 @@ def _names(table: pa.Table, unit: str) -> npt.NDArray[Any]:
     return np.asarray(table["id"].to_pylist(), object)
 
 
-def _shares(asked: OpenMap, table: pa.Table, whole: Doubles, within: Within) -> Doubles:
+def shares_of(asked: OpenMap, table: pa.Table, whole: Doubles, within: Within) -> Doubles:
     """(N,) share of each place that lies in the part: 0 or 1 by its comuna, times that in the box."""
     if within.comunas is None:
         share = np.ones(table.num_rows)

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from surco.api.area_domains import Division, divide
+from surco.api.map_products.area_sums import comuna_codes
 from surco.api.map_products.map_pairs import MapPair, PairedRows, paired_rows
 from surco.api.map_products.map_rows import Geometry, outlines
 from surco.api.map_products.within import Within
@@ -26,7 +26,6 @@ CHANGE_NOTE = (
     "places differ in up to a fifth of them where nothing changed. To estimate change, draw a sample and look "
     "at both seasons of each (docs/areas.md)."
 )
-_NOWHERE = 0
 
 
 class ChangeRow(msgspec.Struct, frozen=True, rename={"first": "from", "second": "to"}):
@@ -77,8 +76,7 @@ def sum_pair(pair: MapPair, within: Within) -> PairSums:
     k, m = (len(each.classes().classes) for each in (pair.first, pair.second))
     sums: dict[int, npt.NDArray[np.float64]] = {}
     for rows in paired_rows(pair, within):
-        comuna: Any = pc.fill_null(rows.table["comuna"], pa.scalar(_NOWHERE, pa.uint16()))
-        codes = np.asarray(comuna.to_numpy(), np.int64)
+        codes = comuna_codes(rows.table)
         present, position = np.unique(codes, return_inverse=True)
         bins = (position * k + rows.classes[0]) * m + rows.classes[1]
         counted = [np.bincount(bins, each, len(present) * k * m) for each in (rows.hectares, None)]
@@ -178,7 +176,7 @@ def _rows(
 def _comunas(pair: MapPair, codes: npt.NDArray[np.int64]) -> Places:
     """One place of each comuna, by which they are divided."""
     info, count = pair.first.info, len(codes)
-    table = pa.table({"comuna": pa.array(codes.astype(np.uint16), mask=codes == _NOWHERE)})
+    table = pa.table({"comuna": pa.array(codes.astype(np.uint16), mask=codes == 0)})
     nothing = np.zeros(count)
     return Places(
         pair.unit,

@@ -9,6 +9,7 @@ from surco.api.map_products.compare_routes import compare_routes
 from surco.api.map_products.export_routes import export_routes
 from surco.api.map_products.listing_routes import listing_routes
 from surco.api.map_products.streaming import Slots
+from surco.api.map_products.value_routes import value_routes
 from surco.api.web.server import Server
 
 __all__ = ["map_product_routes"]
@@ -24,4 +25,5 @@ def map_product_routes(server: Server) -> list[Any]:
         *export_routes(server, slots),
         *area_routes(server, slots),
         *compare_routes(server, slots),
+        *value_routes(server, slots),
     ]
