@@ -89,6 +89,8 @@ def collection_document(collection: Collection, base: str) -> dict[str, Any]:
             link(address, "self", "application/json", "This collection"),
             link(f"{address}/items", "items", "application/geo+json", "Its features"),
             link(f"{address}/queryables", _QUERYABLES, "application/schema+json", "What filters may name"),
+            # GDAL up to 3.12 looks for the relation of a draft.
+            link(f"{address}/queryables", "queryables", "application/json", "What filters may name"),
         ],
     }
 
@@ -103,6 +105,8 @@ def queryables_document(store: Store, collection: Collection, wanted: Chosen, ba
         "title": collection.title,
         "properties": {name: queryable.schema() for name, queryable in queryables.items()},
         "additionalProperties": False,
+        # No keyword of JSON Schema: what the draft had, and GDAL up to 3.12 reads.
+        "queryables": [{"id": name} for name, each in queryables.items() if each.kind != "geometry"],
     }
 
 

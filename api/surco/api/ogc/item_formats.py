@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import shapely
 from litestar import Response
 
+from surco.api.arrow_geometry import marked
 from surco.api.ogc.features import features
 from surco.api.ogc.items import Page, next_address, page_document
 from surco.api.ogc.reference_systems import CRS84
@@ -100,7 +101,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _arrow(table: pa.Table) -> bytes:
-    body = io.BytesIO()
+    table, body = marked(table), io.BytesIO()
     with pa.ipc.new_stream(body, table.schema) as writer:
         writer.write_table(table)
     return body.getvalue()

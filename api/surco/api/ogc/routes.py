@@ -237,8 +237,8 @@ def _item_routes(server: Server) -> list[Any]:
 def _json(
     request: Request[Any, Any, Any], f: str | None, document: object, media_type: str = "application/json"
 ) -> Response[bytes]:
-    chosen(request, f, {"json": media_type} if media_type == "application/json" else _either(media_type))
-    return Response(msgspec.json.encode(document), media_type=media_type)
+    offers = {"json": media_type} if media_type == "application/json" else _either(media_type)
+    return Response(msgspec.json.encode(document), media_type=offers[chosen(request, f, offers)])
 
 
 def _either(media_type: str) -> dict[str, str]:
