@@ -24,7 +24,8 @@ def commands(group: click.Group, prefix: str = "surco") -> list[tuple[str, click
     found = []
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
-            found += commands(command, f"{prefix} {name}")
+            given = [p.human_readable_name.upper() for p in command.params if isinstance(p, click.Argument)]
+            found += commands(command, " ".join([prefix, name, *given]))
         else:
             found.append((f"{prefix} {name}", command))
     return found

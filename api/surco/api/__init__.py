@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surco.api.app import create_app
+    from surco.api.client.client import Client
     from surco.api.errors import ApiError
     from surco.api.maps import Predicted, predict_table, write_map
     from surco.api.predicting import connect_with_adapters
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiError",
+    "Client",
     "Predicted",
     "Settings",
     "connect_with_adapters",
@@ -25,6 +27,7 @@ __all__ = [
 
 _HOMES = {
     "ApiError": "errors",
+    "Client": "client.client",
     "Predicted": "maps",
     "Settings": "settings",
     "connect_with_adapters": "predicting",

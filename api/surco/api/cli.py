@@ -17,6 +17,7 @@ from surco.api.adapter_commands import adapters
 from surco.api.area_commands import areas
 from surco.api.asking_commands import demo, map_
 from surco.api.boundary_commands import boundaries
+from surco.api.client_teaching_commands import at
 from surco.api.disaggregating_commands import disaggregate
 from surco.api.errors import ApiError
 from surco.api.evaluation_commands import evaluate
@@ -29,6 +30,7 @@ from surco.api.meta_commands import meta_train_
 from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels
 from surco.api.progress import console, plain
+from surco.api.quality_commands import quality
 from surco.api.segment_commands import segment
 from surco.api.serving_commands import keys, serve
 from surco.api.sql_commands import sql
@@ -81,9 +83,11 @@ for command in (
     segment,
     sql,
     index,
+    quality,
     store,
     serve,
     keys,
+    at,
     demo,
 ):
     main.add_command(command)

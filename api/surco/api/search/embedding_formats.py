@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from surco.api.arrow_geometry import WKB_FIELD
 from surco.api.search.embedding_requests import Vectors
 from surco.api.search.embedding_rows import EmbeddingsFound
 from surco.embedstore.files import read_schema
@@ -28,10 +29,6 @@ MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 
-_WKB: dict[bytes | str, bytes | str] = {
-    "ARROW:extension:name": "geoarrow.wkb",
-    "ARROW:extension:metadata": '{"crs":"OGC:CRS84","crs_type":"authority_code"}',
-}
 _UNQUANTISED = "none: float32"
 
 
@@ -200,7 +197,7 @@ def _emb(found: EmbeddingsFound, vectors: Vectors) -> dict[str, Any]:
 
 def _with_geometry(schema: pa.Schema) -> pa.Schema:
     place = schema.get_field_index("geometry")
-    return schema if place < 0 else schema.set(place, schema.field(place).with_metadata(_WKB))
+    return schema if place < 0 else schema.set(place, schema.field(place).with_metadata(WKB_FIELD))
 
 
 def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:

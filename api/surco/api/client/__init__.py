@@ -1,0 +1,1 @@
+"""The server's verbs in Python: `from surco.api import Client`."""
