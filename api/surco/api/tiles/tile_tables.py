@@ -25,9 +25,9 @@ from surco.embedstore.vectors import Source, table_vectors
 
 __all__ = ["CellsTable", "Outlined", "ParcelsTable", "Pictured", "TileTable", "tile_table"]
 
-_DRAWN_A_TILE = 16_384
-_MOST_DRAWN = 64
-_COARSER_BY = 2
+_MOST_OF_A_TILE = 5_000
+_DRAWN_A_TILE = 32_768
+_LEAST_DRAWN, _MOST_DRAWN = 7, 64
 _SMALL_ZOOM = 14
 _OUTLINED_FROM = 1.5
 """Pixels from a centre to a corner; where they are fewer, no pixel's cell has its centre beyond the next pixel."""
@@ -95,8 +95,11 @@ class CellsTable:
     levels: CellLevels
 
     def level_of(self, zoom: int) -> int:
-        """Resolution of the hexagons of a zoom's vector tiles: some six to fourteen of 256 pixels wide."""
-        return max(0, min(zoom - _COARSER_BY, self.levels.resolution))
+        """Resolution of the hexagons of a zoom's vector tiles: the finest of which no tile has too many."""
+        fitting = [
+            level for level in range(self.levels.resolution + 1) if _expected(level, zoom) <= _MOST_OF_A_TILE
+        ]
+        return max(fitting, default=0)
 
     def outlined(self, tile: TileAddress) -> Outlined:
         """See `TileTable`; a hexagon that sticks far out of the tile is cut at the buffer's edge."""
@@ -140,9 +143,8 @@ class CellsTable:
 
     def _drawn(self, zoom: int) -> int:
         """Rows that a parent stands on: one number a zoom, so that a parent says the same in both tiles it is in."""
-        # H3 has 2 + 120 x 7^r cells; a tile at the equator holds pi times their share.
-        expected = math.pi * (2 + 120 * 7 ** self.level_of(zoom)) / 4**zoom
-        return int(max(1, min(_MOST_DRAWN, _DRAWN_A_TILE / expected)))
+        fitting = _DRAWN_A_TILE / _expected(self.level_of(zoom), zoom)
+        return int(max(_LEAST_DRAWN, min(_MOST_DRAWN, fitting)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +176,11 @@ class ParcelsTable:
 
     def _near(self, tile: TileAddress, margin: int) -> tuple[Whole, Shapes]:
         return self.levels.at(tile.z).shapes(tile.z, tile.west, tile.north, tile.size, margin)
+
+
+def _expected(resolution: int, zoom: int) -> float:
+    """Cells of a resolution in a tile at the equator, where tiles are largest: pi times the mean of the world's."""
+    return float(math.pi * (2 + 120 * 7**resolution) / 4**zoom)
 
 
 def tile_table(source: Source) -> CellsTable | ParcelsTable:
