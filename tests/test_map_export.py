@@ -21,6 +21,7 @@ import pytest
 import rasterio
 import shapely
 from browser import serving
+from checkers import gpio_check
 from litestar.testing import TestClient
 from map_stores import CROPS, CURICO, NOW, PARCELS, TALCA, UNSEEN, map_store
 from rasterio.shutil import copy as raster_copy
@@ -125,6 +126,13 @@ def test_the_file_is_geoparquet_and_says_how_it_was_made(client: TestClient) -> 
     bare = client.get(f"{MAP}?unit=cells&geometry=none").content
     assert b"geo" not in pq.read_metadata(io.BytesIO(bare)).metadata
     assert "geometry" not in pq.read_schema(io.BytesIO(bare)).names
+
+
+@pytest.mark.parametrize("geometry", ["point", "polygon"])
+def test_gpios_validator_passes(client: TestClient, tmp_path: Path, geometry: str) -> None:
+    """Where the program is installed: GeoParquet as its rules have it."""
+    (tmp_path / "map.parquet").write_bytes(client.get(f"{MAP}?unit=cells&geometry={geometry}").content)
+    assert "0 failed" in gpio_check(tmp_path / "map.parquet", tmp_path)
 
 
 def test_geojson_and_flatgeobuf_hold_the_same_features(client: TestClient) -> None:

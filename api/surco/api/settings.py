@@ -55,6 +55,7 @@ class Settings:
         adapters_per_key: adapters that one key may own, or all callers without a key together.
         max_fit_labels: labels of one fit.
         max_fit_places: cells that the labels of one fit name.
+        scenes: STAC catalogue, folder or address, in which `/boundaries` finds parcels; None for pixel vectors only.
 
     Raises:
         SettingsError: a basemap address that is no tile address, a limit below one, a scope or an origin that is none.
@@ -97,6 +98,7 @@ class Settings:
     adapters_per_key: int = 200
     max_fit_labels: int = 20_000
     max_fit_places: int = 20_000
+    scenes: str | None = None
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from surco.api.map_products.area_routes import area_routes
+from surco.api.map_products.boundary_routes import boundary_routes
 from surco.api.map_products.compare_routes import compare_routes
 from surco.api.map_products.export_routes import export_routes
 from surco.api.map_products.listing_routes import listing_routes
@@ -26,4 +27,5 @@ def map_product_routes(server: Server) -> list[Any]:
         *area_routes(server, slots),
         *compare_routes(server, slots),
         *value_routes(server, slots),
+        *boundary_routes(server),
     ]
