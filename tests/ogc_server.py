@@ -22,10 +22,12 @@ from surco.api.ogc.routes import ogc_routes
 from surco.api.state.database import Database
 from surco.api.web.server import Server
 
+_PROCESSES: dict[str, int] = {}
+
 
 def ogc_app(store: Path) -> Litestar:
     """The whole application over a store, its OGC routes included."""
-    settings = Settings(store)
+    settings = Settings(store, requests_per_minute=1_000_000)
     app = create_app(settings)
     if not any(route.path == "/collections" for route in app.routes):
         for handler in ogc_routes(Server(settings, Database.open(store, None))):
@@ -41,11 +43,17 @@ def running(store: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     with subprocess.Popen([sys.executable, __file__, str(store), str(port)]) as server:
         address = f"http://127.0.0.1:{port}"
+        _PROCESSES[address] = server.pid
         try:
             _wait_for(address, server)
             yield address
         finally:
             server.terminate()
+
+
+def process_of(address: str) -> int:
+    """Id of the process of a server that `running` started."""
+    return _PROCESSES[address]
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

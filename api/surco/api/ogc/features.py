@@ -44,7 +44,7 @@ class Form:
 
 def properties_of(layer: Layer) -> tuple[str, ...]:
     """Names of the properties that features have unless others are asked for."""
-    held = layer.mirror.rows.schema.names
+    held = [name for name in layer.mirror.rows.schema.names if not name.startswith("_")]
     predicted = tuple(layer.predictor.queryables) if layer.predictor is not None else ()
     own = tuple(name for name in held if name not in ("geometry", *EXTRA, *_NAMES) and name != "comuna")
     place = ("comuna", *_NAMES) if "comuna" in held else ()

@@ -13,13 +13,14 @@ from surco.api.ogc.queryables import Queryable
 from surco.api.ogc.scanning import Layer
 from surco.api.ogc.tokens import belongs
 from surco.api.refusals import InvalidError
-from surco.embedstore import Store, TableInfo
-from surco.embedstore.vectors import source_of
+from surco.embedstore import Store, Table, TableInfo
+from surco.embedstore.vectors import Source, source_of
 from surco.embedstore.versions import read_version
 
 __all__ = ["check_token", "layer_of", "queryables_of", "store_at"]
 
 _OLDER: Kept[Store] = Kept(8)
+_SOURCES: Kept[Source] = Kept(64)
 _COMUNAS: Mapping[str, Queryable] = {
     "geometry": Queryable("geometry", '"geometry"', "Outline of the comuna"),
     "id": Queryable("text", '"id"', "Official code (CUT), as text"),
@@ -71,13 +72,14 @@ def queryables_of(store: Store, collection: Collection, wanted: Chosen) -> Mappi
 
 
 def _of_table(store: Store, collection: Collection, info: TableInfo) -> Layer:
-    source = source_of(
-        store,
-        "cells" if info.table == "cells" else "parcels",
-        season=info.season,
-        resolution=info.resolution,
-        model_id=info.model_id,
-    )
+    table: Table = "cells" if info.table == "cells" else "parcels"
+
+    def find() -> Source:
+        return source_of(store, table, season=info.season, resolution=info.resolution, model_id=info.model_id)
+
+    # The digest of a table of hundreds of files takes longer than finding a page's rows.
+    key = (store.path, store.version, table, info.season, info.resolution, info.model_id)
+    source = _SOURCES.get(key, find)
     predictor = None if collection.adapter is None else predictor_of(store, collection.adapter)
     constants = {"season": info.season, "model": info.model_id}
     return Layer(mirror_of(source), constants, predictor, source)

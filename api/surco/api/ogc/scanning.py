@@ -13,9 +13,9 @@ import numpy.typing as npt
 from surco.api.ogc.filters import EVERYTHING, RowFilter
 from surco.api.ogc.mirrors import Mirror
 from surco.api.ogc.predictors import Predictor
-from surco.api.ogc.regions import boxes_of
+from surco.api.ogc.regions import Region
 from surco.api.ogc.row_filters import passing, passing_comunas
-from surco.api.ogc.zones import ZONE, rows_of_zones, touched_zones, zones_inside
+from surco.api.ogc.zones import ZONE, rows_of_zones, touching
 from surco.embedstore.vectors import Source
 
 __all__ = ["ENOUGH_S", "MOST_S", "Layer", "PageRows", "page_rows"]
@@ -65,7 +65,7 @@ class PageRows:
 
 
 def page_rows(
-    layer: Layer, start: int, limit: int, region: Any = None, where: RowFilter = EVERYTHING
+    layer: Layer, start: int, limit: int, region: Region | None = None, where: RowFilter = EVERYTHING
 ) -> PageRows:
     """Find the rows of a page.
 
@@ -73,7 +73,7 @@ def page_rows(
         layer: what is asked.
         start: row to look from.
         limit: most rows.
-        region: shapely region that a row's outline must meet; None for everywhere.
+        region: what a row's outline must meet; None for everywhere.
         where: what its columns must fulfil.
 
     Raises:
@@ -95,11 +95,15 @@ def page_rows(
     return PageRows(np.concatenate(found), None)
 
 
-def _blocks(mirror: Mirror, start: int, limit: int, region: Any, where: RowFilter) -> Iterator[Rows]:
+def _blocks(
+    mirror: Mirror, start: int, limit: int, region: Region | None, where: RowFilter
+) -> Iterator[Rows]:
     """Rows that may pass, in blocks that grow as long as little is found."""
-    zones = np.arange(start // ZONE, len(mirror.zones))
-    for boxes in ([tuple(boxes_of(region))] if region is not None else []) + list(where.grounds):
-        zones = np.intersect1d(zones, touched_zones(mirror.zones, boxes), assume_unique=True)
+    first = start // ZONE
+    touched = np.ones(len(mirror.zones) - first, np.bool_)
+    for boxes in (*where.grounds, *([] if region is None else [region.boxes])):
+        touched &= touching(mirror.zones[first:], boxes)
+    zones = np.flatnonzero(touched) + first
     size, at = max(2, limit // ZONE + 1), 0
     while at < len(zones):
         rows = rows_of_zones(zones[at : at + size], len(mirror))
@@ -111,7 +115,7 @@ def _blocks(mirror: Mirror, start: int, limit: int, region: Any, where: RowFilte
 
 
 def _kept(
-    layer: Layer, rows: Rows, region: Any, where: RowFilter, allowed: npt.NDArray[np.bool_] | None
+    layer: Layer, rows: Rows, region: Region | None, where: RowFilter, allowed: npt.NDArray[np.bool_] | None
 ) -> Rows:
     """The rows that meet the region and pass the filter, the cheapest test first."""
     if allowed is not None:
@@ -132,10 +136,10 @@ def _kept(
     return rows[passing(columns, layer.constants, where.predicted)]
 
 
-def _meeting(mirror: Mirror, rows: Rows, region: Any) -> Rows:
+def _meeting(mirror: Mirror, rows: Rows, region: Region) -> Rows:
     """Rows whose outline meets the region; those of a zone that lies within it do without a look."""
     numbers, which = np.unique(rows // ZONE, return_inverse=True)
-    meets = zones_inside(mirror.zones, numbers, region)[which]
+    meets = region.holds(mirror.zones[numbers])[which]
     edge = np.flatnonzero(~meets)
     if len(edge):
         meets[edge] = mirror.meeting(rows[edge], region)
