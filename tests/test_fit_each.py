@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from surco.adapters import CropTypeAdapter, LocalScatter, VectorsError, cross_validate
+from surco.adapters.evaluation.baselines import BalancedLogistic
 from surco.adapters.logistic import logistic, logistic_each
 from surco.adapters.temperatures import FoldScores, crossfitted
 
@@ -113,3 +117,30 @@ def test_the_correction_is_where_held_out_labels_are_most_likely() -> None:
 
     for step in ([0.02, 0], [-0.02, 0], [0, 0.02], [0, -0.02]):
         assert surprise(best) <= surprise(best + step) + 1e-9
+
+
+def test_the_plain_logistic_regression_is_scikit_learns() -> None:
+    """The same probabilities as its solver finds, of two classes and of several."""
+    for classes, n in ((2, 60), (4, 200)):
+        X, codes = labelled(n, classes)
+        theirs = LogisticRegression(C=0.1, class_weight="balanced", max_iter=5_000, tol=1e-8).fit(X, codes)
+        ours = BalancedLogistic().fit(X, codes)
+        assert np.abs(ours.predict_proba(X) - theirs.predict_proba(X)).max() < 1e-3
+
+
+def test_a_pool_remembers_the_neighbours_of_the_labels_asked_last() -> None:
+    """They are computed once for the same vectors, again for others, and a copy has forgotten them."""
+    pool = LocalScatter.of(labelled(400, seed=3)[0])
+    calls: list[int] = []
+
+    def compute() -> np.ndarray:
+        calls.append(1)
+        return np.ones((2, 2))
+
+    first, other = np.zeros((2, 2)), np.ones((2, 2))
+    for asked in (first, first.copy(), other, first):
+        pool.remembered(asked, compute)
+    assert len(calls) == 2
+    copied = copy.deepcopy(pool)
+    copied.remembered(first, compute)
+    assert len(calls) == 3 and (copied.rows == pool.rows).all()

@@ -177,7 +177,8 @@ def _near(
     if scatter is None or borrowed <= 0:
         return None
     asked = scatter.rows[:: max(1, len(scatter.rows) // _NEIGHBOUR_ROWS)]
-    return neighbour_means(plain, standard.apply(asked).astype(np.float32))
+    # Standardised vectors tell the standardisation, too: the same ones have the same neighbours.
+    return scatter.remembered(plain, lambda: neighbour_means(plain, standard.apply(asked).astype(np.float32)))
 
 
 def _expected_rows(

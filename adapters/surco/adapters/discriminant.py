@@ -24,8 +24,14 @@ Codes = npt.NDArray[np.intp]
 def class_means(vectors: Doubles, codes: Codes, n_classes: int) -> tuple[Doubles, Doubles]:
     """Mean vector (K, D) and number of labels (K,) of each class; every class must have a label."""
     counts = np.bincount(codes, minlength=n_classes).astype(np.float64)
+    if len(codes) * n_classes <= _FEW:
+        # For a handful of labels a matrix of zeros and ones is made sooner than a sparse one.
+        return (codes == np.arange(n_classes)[:, None]).astype(np.float64) @ vectors / counts[:, None], counts
     members = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(n_classes, len(codes)))
     return members @ vectors / counts[:, None], counts
+
+
+_FEW = 20_000
 
 
 def within_class_covariance(

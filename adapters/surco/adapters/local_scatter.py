@@ -6,8 +6,12 @@ covariance, and needs no label (docs: ml-study, "label-free local scatter of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -18,6 +22,7 @@ from surco.adapters.errors import VectorsError
 __all__ = ["LocalScatter"]
 
 Doubles = npt.NDArray[np.float64]
+_MOST_ASKED = 16
 _LEAST_ROWS = 50  # fewer vectors have no neighbours to speak of
 
 
@@ -26,13 +31,35 @@ class LocalScatter:
     """Mean (D,), standard deviation (D,) and local scatter (D, D) of a table's vectors, in the vectors' units.
 
     `rows` (M, D) float32 are those that neighbours are sought among. Made once for a table it can be given to any
-    number of fits in place of the table's vectors.
+    number of fits in place of the table's vectors; it remembers what it was asked for last (`remembered`).
     """
 
     mean: Doubles
     deviation: Doubles
     covariance: Doubles
     rows: npt.NDArray[np.float32]
+    _asked: OrderedDict[bytes, Doubles] = field(default_factory=OrderedDict, compare=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
+
+    def remembered(self, vectors: Doubles, compute: Callable[[], Doubles]) -> Doubles:
+        """What `compute` makes of vectors (N, D) and these rows: computed once for the vectors asked about last.
+
+        A fit, its cross-validation and the judge of its labels all ask for the neighbours of the same labels.
+        """
+        key = hashlib.blake2b(np.ascontiguousarray(vectors).data).digest()
+        with self._lock:
+            found = self._asked.get(key)
+        if found is None:
+            found = compute()
+            with self._lock:
+                self._asked[key] = found
+                while len(self._asked) > _MOST_ASKED:
+                    self._asked.popitem(last=False)
+        return found
+
+    def __reduce__(self) -> tuple[type[LocalScatter], tuple[npt.NDArray[Any], ...]]:
+        """Copies and processes get the arrays, not what was remembered."""
+        return type(self), (self.mean, self.deviation, self.covariance, self.rows)
 
     @classmethod
     def of(

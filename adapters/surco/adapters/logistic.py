@@ -84,7 +84,7 @@ def _together(
     axes, sizes = _axes(vectors, len(codes))
     # Steps are taken along the principal axes, each divided by its curvature before anything is learned: a third of
     # the steps.
-    curvature = (1 - 1 / n_classes) / n_classes
+    curvature = max(1 - 1 / n_classes, 0.5) / n_classes
     step = 1 / np.sqrt(curvature * sizes**2 + 1 / (C * len(codes)))
     loss = _Loss(vectors @ axes, codes, n_classes, subsets, C, np.append(step, 1 / np.sqrt(curvature)))
     best = minimize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import OrderedDict
 from pathlib import Path
+from threading import Lock
 
 from surco.embedstore.catalogue import ENTRY, write_entry
 from surco.embedstore.errors import StoreConflictError, StoreError
@@ -85,12 +87,42 @@ def read_version(root: Path, version: int) -> Manifest:
             f"{version}",
             "List them with `surco store log`; those removed by `surco store gc` are gone.",
         )
-    return Manifest.read(manifest_file(root, version))
+    return _read(manifest_file(root, version))
 
 
 def manifest_file(root: Path, version: int) -> Path:
     """Where a version's manifest lies."""
     return root / "manifests" / f"{version}.json"
+
+
+def _read(file: Path) -> Manifest:
+    """A manifest, of the last few read or written without reading it again: files of versions are never edited."""
+    key = _state(file)
+    with _LOCK:
+        found = _KEPT.get(key)
+    return _keep(key, Manifest.read(file)) if found is None else found
+
+
+def _state(file: Path) -> tuple[Path, int, int]:
+    """What tells a file from one that was put in its place; of one that is not there, what no file has."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return file, -1, -1
+    return file, facts.st_mtime_ns, facts.st_size
+
+
+def _keep(key: tuple[Path, int, int], manifest: Manifest) -> Manifest:
+    with _LOCK:
+        _KEPT[key] = manifest
+        while len(_KEPT) > _MOST_KEPT:
+            _KEPT.popitem(last=False)
+    return manifest
+
+
+_LOCK = Lock()
+_KEPT: OrderedDict[tuple[Path, int, int], Manifest] = OrderedDict()
+_MOST_KEPT = 8  # a country's takes some MB
 
 
 def publish(root: Path, manifest: Manifest, token: str) -> None:
@@ -113,6 +145,7 @@ def publish(root: Path, manifest: Manifest, token: str) -> None:
         sync(draft)
         write_entry(entry, manifest)
         os.link(draft, folder / f"{manifest.version}.json")
+        _keep(_state(folder / f"{manifest.version}.json"), manifest)
         # Another writer may have finished after this one; then its entry stands.
         if version_numbers(root)[-1] == manifest.version:
             entry.replace(root / ENTRY)

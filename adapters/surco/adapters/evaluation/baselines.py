@@ -12,12 +12,21 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.covariance import ledoit_wolf
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["BASELINES", "FOREST_FREE", "ON_RAW_BANDS", "Classifier", "Prototypes", "ShrunkDiscriminant"]
+from surco.adapters.logistic import logistic
+
+__all__ = [
+    "BASELINES",
+    "FOREST_FREE",
+    "ON_RAW_BANDS",
+    "BalancedLogistic",
+    "Classifier",
+    "Prototypes",
+    "ShrunkDiscriminant",
+]
 
 Doubles = npt.NDArray[np.float64]
 _SHARPNESS = 10.0  # of the prototypes' softmax over cosines, whose range is -1..1
@@ -82,9 +91,32 @@ def _class_means(rows: Doubles, codes: npt.NDArray[np.intp]) -> Doubles:
     return np.stack([rows[codes == c].mean(axis=0) for c in range(int(codes.max()) + 1)])
 
 
+class BalancedLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # as above
+    """scikit-learn's `LogisticRegression(C, class_weight="balanced")`, solved by the adapters' own solver.
+
+    It takes a fifth of the time for a hundred labels. Two classes are penalised as one difference, as there.
+    """
+
+    def __init__(self, C: float = 0.1) -> None:
+        self.C = C
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn weights and bias from vectors (N, D)."""
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        count = len(self.classes_)
+        self.weights_, self.bias_ = logistic(
+            np.asarray(X, np.float64), codes, count, C=self.C / 2 if count == 2 else self.C
+        )
+        return self
+
+    def predict_proba(self, X: Any) -> Doubles:
+        """Class probabilities (N, K) of vectors (N, D)."""
+        out: Doubles = softmax(np.asarray(X, np.float64) @ self.weights_ + self.bias_, axis=1)
+        return out
+
+
 def _logistic(labels: int) -> Classifier:
-    head = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
-    made: Classifier = make_pipeline(StandardScaler(), head)
+    made: Classifier = make_pipeline(StandardScaler(), BalancedLogistic())
     return made
 
 
