@@ -15,6 +15,7 @@ from typing import Any
 import h3
 import mapbox_vector_tile
 import numpy as np
+import pyogrio
 import pytest
 import shapely
 from browser import CROPS, WILD, Valley, build_valley
@@ -92,6 +93,19 @@ def test_classes_are_the_maps(valley: Valley, client: TestClient[Any], unit: str
             if unit == "cells":
                 assert f"8{9:x}{feature['id']:013x}" == said["h3"]
     assert seen == set(at)
+
+
+def test_gdal_reads_them(client: TestClient[Any], tmp_path: Path) -> None:
+    """What QGIS reads tiles with finds the layer, valid outlines where the valley is, and the properties."""
+    z, x, y = tile(14)
+    file = tmp_path / str(z) / str(x) / f"{y}.mvt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(client.get(f"{MAP}/tiles/{z}/{x}/{y}.mvt?res=11").content)
+    frame = pyogrio.read_dataframe(f"MVT:{file}", layer="cells")
+    assert {"h3", "class", "probability", "uncertainty"} <= set(frame.columns)
+    assert frame.is_valid.all() and frame["class"].isin([*CROPS, WILD]).all()
+    west, south, east, north = frame.to_crs(4326).total_bounds
+    assert west < PLACE[0] < east and south < PLACE[1] < north
 
 
 def test_every_zoom_has_an_answer(client: TestClient[Any]) -> None:
