@@ -67,7 +67,10 @@ def shape_of_geojson(text: bytes | str) -> shapely.Geometry | None:
         raise InvalidError(
             f"Expected a geometry of at most {_LARGEST_TEXT >> 20} MB, got {len(text):,} bytes. Simplify it."
         )
-    return shapely.from_geojson(text if isinstance(text, str) else text.decode(), on_invalid="ignore")
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # numbers beyond all floats are refused as no numbers later
+        return shapely.from_geojson(text if isinstance(text, str) else text.decode(), on_invalid="ignore")
 
 
 def geojson_of(wkb: bytes) -> str:

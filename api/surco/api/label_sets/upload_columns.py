@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from surco.api.refusals import InvalidError
-from surco.embedstore import CLASS_COLUMNS
+import msgspec
 
-__all__ = ["ColumnWishes", "Columns", "plain_name", "recognise"]
+from surco.api.refusals import InvalidError
+
+__all__ = ["Columns", "UploadWishes", "plain_name", "recognise"]
 
 _VALUE_COLUMNS: Final = ("value", "valor", "yield", "rendimiento", "t_ha", "qq_ha", "kg_ha", "medida")
 _SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
@@ -41,23 +42,30 @@ _SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnWishes:
-    """What the uploader says of columns.
+class UploadWishes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the uploader says of a file.
 
     Attributes:
-        kind: "class" or "value": what the set holds.
-        class_column: column of the class; None takes the first that is known.
-        value_column: column of the value; likewise.
-        also: more names of class columns, of a format that has its own.
-        ours: names of columns that the format uses for other things.
+        kind: "class" or "value", of the set.
+        name: of the file, for people.
+        class_columns: names of columns that are taken as the class where none is named.
+        class_column: column of the class.
+        value_column: column of the value.
+        crs: code of the coordinate system, where the file does not say it or says it wrong.
+        layer: of a GeoPackage with several, or the file of a zip with several.
+        encoding: of text that is no UTF-8.
+        positive: what a positive of GeoVibes is; negatives become "not" that.
     """
 
     kind: str
+    name: str
+    class_columns: tuple[str, ...]
     class_column: str | None = None
     value_column: str | None = None
-    also: tuple[str, ...] = ()
-    ours: frozenset[str] = frozenset()
+    crs: str | None = None
+    layer: str | None = None
+    encoding: str | None = None
+    positive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +82,27 @@ def plain_name(name: str) -> str:
     return "".join(each for each in letters if not unicodedata.combining(each)).replace(" ", "_")
 
 
-def recognise(names: Iterable[str], wishes: ColumnWishes) -> Columns:
+def recognise(
+    names: Iterable[str],
+    wishes: UploadWishes,
+    also: tuple[str, ...] = (),
+    ours: frozenset[str] = frozenset(),
+) -> Columns:
     """Tell the columns of a table.
+
+    Args:
+        names: of its columns.
+        wishes: what the uploader says of them.
+        also: more names of class columns, of a format that has its own.
+        ours: names of columns that the format uses for other things.
 
     Raises:
         InvalidError: no column of the class (or value), or not the one that was named.
     """
-    there = [name for name in names if name not in wishes.ours]
+    there = [name for name in names if name not in ours]
     by_plain = {plain_name(name): name for name in reversed(there)}
     wanted, known = (
-        (wishes.class_column, (*wishes.also, *CLASS_COLUMNS))
+        (wishes.class_column, (*also, *wishes.class_columns))
         if wishes.kind == "class"
         else (wishes.value_column, _VALUE_COLUMNS)
     )

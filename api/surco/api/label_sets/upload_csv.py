@@ -14,9 +14,8 @@ from typing import Final
 import shapely
 from pyproj import CRS
 
-from surco.api.label_sets.upload_columns import Columns, plain_name, recognise
+from surco.api.label_sets.upload_columns import Columns, UploadWishes, plain_name, recognise
 from surco.api.label_sets.upload_crs import named_crs
-from surco.api.label_sets.upload_geojson import UploadWishes
 from surco.api.label_sets.upload_rows import Feature, Uploaded
 from surco.api.refusals import InvalidError
 
@@ -51,7 +50,7 @@ def csv_upload(path: Path, wishes: UploadWishes) -> Uploaded:
     tee = {plain_name(name) for name in names} == _TEE
     wanted = [name for name in names if name not in finder.used]
     wanted += ["source"] if tee and "source" not in wanted else []
-    columns = recognise(wanted, wishes.columns(("name",) if tee else (), frozenset(finder.used)))
+    columns = recognise(wanted, wishes, ("name",) if tee else (), frozenset(finder.used))
     by_place = bool(_QUEUE & {plain_name(name) for name in names})
     features = _features(lines, names, finder, columns, "TEE" if tee else None)
     return Uploaded(

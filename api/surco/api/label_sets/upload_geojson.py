@@ -10,12 +10,12 @@ import msgspec
 import shapely
 
 from surco.api.label_sets.shapes import shape_of_geojson
-from surco.api.label_sets.upload_columns import ColumnWishes, recognise
+from surco.api.label_sets.upload_columns import UploadWishes, recognise
 from surco.api.label_sets.upload_crs import named_crs
 from surco.api.label_sets.upload_rows import Feature, Uploaded
 from surco.api.refusals import InvalidError
 
-__all__ = ["UploadWishes", "geojson_upload"]
+__all__ = ["geojson_upload"]
 
 _QUEUE: Final = frozenset({"inclusion_probability", "arm", "stratum"})
 _TEE_FEATURE: Final = frozenset({"label_name", "label_color"})
@@ -29,34 +29,6 @@ _GEOVIBES_CLASSES: Final = {
 _GEOVIBES_LABELS: Final = {"1": True, "0": False}
 _WHOLE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-class UploadWishes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the uploader says of a file.
-
-    Attributes:
-        kind: "class" or "value", of the set.
-        name: of the file, for people.
-        class_column: column of the class.
-        value_column: column of the value.
-        crs: code of the coordinate system, where the file does not say it or says it wrong.
-        layer: of a GeoPackage with several, or the file of a zip with several.
-        encoding: of text that is no UTF-8.
-        positive: what a positive of GeoVibes is; negatives become "not" that.
-    """
-
-    kind: str
-    name: str
-    class_column: str | None = None
-    value_column: str | None = None
-    crs: str | None = None
-    layer: str | None = None
-    encoding: str | None = None
-    positive: str | None = None
-
-    def columns(self, also: tuple[str, ...] = (), ours: frozenset[str] = frozenset()) -> ColumnWishes:
-        """What it says of columns."""
-        return ColumnWishes(self.kind, self.class_column, self.value_column, also, ours)
 
 
 def geojson_upload(path: Path, wishes: UploadWishes) -> Uploaded:
@@ -105,7 +77,7 @@ def _collection(whole: Mapping[str, msgspec.Raw], wishes: UploadWishes) -> Uploa
     if tee:
         names["source"] = None
         values = [{"source": "TEE", **each} for each in values]
-    columns = recognise(names, wishes.columns(("label_name", "name") if tee else ()))
+    columns = recognise(names, wishes, ("label_name", "name") if tee else ())
     rows = (Feature(shape, value, fault) for (shape, fault), value in zip(shapes, values, strict=True))
     by_place = bool(_QUEUE & set(names))
     return Uploaded("TEE GeoJSON" if tee else "GeoJSON", crs, columns, rows, (), by_place)
@@ -133,7 +105,7 @@ def _geovibes(
             yield Feature(shape, {**value, "class": said, "source": source}, fault)
 
     known = [name for name in {**names, "class": None, "source": None} if name not in ("label", "embedding")]
-    columns = recognise(known, wishes.columns(("class",)))
+    columns = recognise(known, wishes, ("class",))
     notes = (f"labels of GeoVibes: 1 became {yes!r}, 0 became {no!r}; embeddings were not read",)
     return Uploaded("GeoVibes", None, columns, read(), notes)
 
@@ -150,7 +122,7 @@ def _tee(
             "Export the labels as GeoJSON."
         )
     features = (_tee_feature(each, year) for each in read)
-    columns = recognise(["name", "code", "note", "source", "observed", "id"], wishes.columns(("name",)))
+    columns = recognise(["name", "code", "note", "source", "observed", "id"], wishes, ("name",))
     notes = ("of labels that TEE grew by similarity their own pixel was taken, not the area",)
     return Uploaded("TEE JSON", None, columns, features, notes)
 

@@ -11,19 +11,20 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from surco.api.errors import ApiError
+from surco.api.label_sets.upload_columns import UploadWishes
 from surco.api.refusals import InvalidError, UnsupportedMediaError
 
 if TYPE_CHECKING:
-    from surco.api.label_sets.upload_geojson import UploadWishes
     from surco.api.label_sets.upload_rows import Account, Uploaded
 
-__all__ = ["Order", "Report", "kind_of", "read_upload"]
+__all__ = ["Order", "Report", "kind_of", "obey", "read_upload"]
 
 Kind = Literal["zip", "GeoPackage", "shapefile", "GeoParquet", "JSON", "CSV"]
 _HEAD: Final = 4_096
@@ -35,7 +36,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     out: str
     scratch: str
-    wishes: dict[str, str | None]
+    wishes: UploadWishes
     labels: int
     unpacked: int
     memory: int
@@ -133,14 +134,27 @@ def main() -> None:
     """Read the order, obey it, report."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     _confine(order)
+    sys.meta_path.insert(0, _WithoutPandas())
+    sys.stdout.buffer.write(msgspec.json.encode(obey(order)))
+
+
+class _WithoutPandas(MetaPathFinder):
+    """pyarrow imports pandas where it is installed, which takes longer than to read most files."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def obey(order: Order) -> Report:
+    """Read a file into an Arrow file of labels, and say what came of it; what it is not comes as a report too."""
     try:
-        report = _obey(order)
+        return _read(order)
     except ApiError as error:
-        report = Report(error=str(error), error_kind=type(error).__name__)
+        return Report(error=str(error), error_kind=type(error).__name__)
     except MemoryError:
         words = "Expected a file that can be read in the memory given, got a larger one. Split it."
-        report = Report(error=words, error_kind="TooLargeError")
-    sys.stdout.buffer.write(msgspec.json.encode(report))
+        return Report(error=words, error_kind="TooLargeError")
 
 
 def _confine(order: Order) -> None:
@@ -154,16 +168,14 @@ def _confine(order: Order) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _obey(order: Order) -> Report:
+def _read(order: Order) -> Report:
     import pyarrow as pa
 
-    from surco.api.label_sets.upload_geojson import UploadWishes
     from surco.api.label_sets.upload_rows import SCHEMA, Account, Limits, label_batches
 
-    wishes = msgspec.convert(order.wishes, UploadWishes)
     account, limits = Account(), Limits(order.labels, order.unpacked)
     with (
-        read_upload(Path(order.path), Path(order.scratch), wishes, order.unpacked) as found,
+        read_upload(Path(order.path), Path(order.scratch), order.wishes, order.unpacked) as found,
         pa.OSFile(order.out, "wb") as sink,
         pa.ipc.new_file(sink, SCHEMA) as writer,
     ):

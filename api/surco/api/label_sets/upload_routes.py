@@ -23,11 +23,13 @@ from surco.api.label_sets.parameters import Text, User
 from surco.api.label_sets.receiving import receive
 from surco.api.label_sets.sets import LabelSet, find_set
 from surco.api.label_sets.shapes import Placed
+from surco.api.label_sets.upload_columns import UploadWishes
 from surco.api.label_sets.upload_reading import Report
 from surco.api.label_sets.upload_sandbox import upload_read
 from surco.api.refusals import BusyError
 from surco.api.web.callers import Caller, needs
 from surco.api.web.server import Server
+from surco.embedstore import CLASS_COLUMNS
 
 __all__ = ["upload_route"]
 
@@ -118,16 +120,17 @@ def upload_route(server: Server) -> Any:
         with tempfile.TemporaryDirectory(prefix="surco-received-") as folder:
             most = server.settings.max_upload
             received = await receive(request, Path(folder) / "received", most, filename)
-            wishes = {
-                "kind": present.kind,
-                "name": received.name,
-                "class_column": class_column,
-                "value_column": value_column,
-                "crs": crs,
-                "layer": layer,
-                "encoding": encoding,
-                "positive": positive,
-            }
+            wishes = UploadWishes(
+                kind=present.kind,
+                name=received.name,
+                class_columns=CLASS_COLUMNS,
+                class_column=class_column,
+                value_column=value_column,
+                crs=crs,
+                layer=layer,
+                encoding=encoding,
+                positive=positive,
+            )
             store = _Storing(server, request.user, set_id, existing, faults == "skip", usual)
             async with readers.place():
                 return await to_thread.run_sync(store.run, received.path, wishes)
@@ -151,7 +154,7 @@ class _Storing:
     skip: bool
     usual: Mapping[str, Any]
 
-    def run(self, path: Path, wishes: Mapping[str, str | None]) -> Response[bytes]:
+    def run(self, path: Path, wishes: UploadWishes) -> Response[bytes]:
         """Read the file elsewhere, store its labels here, and account for each."""
         with upload_read(path, wishes, self.server.settings) as read:
             if (read.report.refused_count and not self.skip) or not read.report.taken:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from surco.api import refusals
+from surco.api.label_sets.upload_columns import UploadWishes
 from surco.api.label_sets.upload_reading import Order, Report
 from surco.api.label_sets.upload_rows import SCHEMA
 from surco.api.refusals import InvalidError, TooLargeError
@@ -40,12 +41,12 @@ class ReadUpload:
 
 
 @contextmanager
-def upload_read(path: Path, wishes: Mapping[str, str | None], settings: Settings) -> Iterator[ReadUpload]:
+def upload_read(path: Path, wishes: UploadWishes, settings: Settings) -> Iterator[ReadUpload]:
     """Read a file that was received.
 
     Args:
         path: the file, which may be renamed.
-        wishes: fields of `UploadWishes`.
+        wishes: what the uploader says of it.
         settings: whose limits hold.
 
     Raises:
@@ -60,7 +61,7 @@ def upload_read(path: Path, wishes: Mapping[str, str | None], settings: Settings
             path=str(path),
             out=str(out),
             scratch=str(scratch),
-            wishes=dict(wishes),
+            wishes=wishes,
             labels=settings.max_upload_labels,
             unpacked=10 * settings.max_upload,
             memory=_MEMORY,
@@ -90,20 +91,16 @@ def _run(order: Order, folder: str) -> Report:
             env=_environment(),
             start_new_session=True,
         )
-    try:
-        said, _ = process.communicate(msgspec.json.encode(order), timeout=order.seconds)
-    except subprocess.TimeoutExpired as error:
-        raise TooLargeError(
-            f"Expected a file that is read in {order.seconds} s, got one that takes longer. Split it, or simplify it."
-        ) from error
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with process:
+        try:
+            said, _ = process.communicate(msgspec.json.encode(order), timeout=order.seconds)
+        except subprocess.TimeoutExpired as error:
+            raise _too_slow(order.seconds) from error
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     if process.returncode == -signal.SIGXCPU:
-        raise TooLargeError(
-            f"Expected a file that is read in {order.seconds} s, got one that takes longer. Split it, or simplify it."
-        )
+        raise _too_slow(order.seconds)
     if process.returncode != 0 or len(said) > _MOST_SAID:
         last = complaints.read_bytes()[-_LAST:].decode("utf-8", "replace")
         logging.getLogger("surco.api").error("reading an upload ended with %s: %s", process.returncode, last)
@@ -111,6 +108,12 @@ def _run(order: Order, folder: str) -> Report:
             "Expected a file that can be read, got one on which its reader failed. Export it as GeoJSON or GeoPackage."
         )
     return msgspec.json.decode(said, type=Report)
+
+
+def _too_slow(seconds: int) -> TooLargeError:
+    return TooLargeError(
+        f"Expected a file that is read in {seconds} s, got one that takes longer. Split it, or simplify it."
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from surco.api.label_sets.upload_columns import plain_name, recognise
+from surco.api.label_sets.upload_columns import UploadWishes, plain_name, recognise
 from surco.api.label_sets.upload_crs import said_crs
-from surco.api.label_sets.upload_geojson import UploadWishes
 from surco.api.label_sets.upload_rows import Feature, Uploaded
 from surco.api.refusals import InvalidError
 from surco.encoder.parcel_import.features import Features, Source
@@ -35,7 +34,7 @@ def table_upload(path: Path, kind: TableKind, wishes: UploadWishes) -> Iterator[
         names = [*source.schema.names]
         plain = {plain_name(name) for name in names}
         tee = kind == "shapefile" and plain >= _TEE
-        columns = recognise([*names, *(["source"] if tee else [])], wishes.columns(("name",) if tee else ()))
+        columns = recognise([*names, *(["source"] if tee else [])], wishes, ("name",) if tee else ())
         crs = said_crs(wishes.crs, source.crs, wishes.name)
         kept = set(columns.of.values())
         features = (
