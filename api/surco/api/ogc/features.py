@@ -135,7 +135,9 @@ def _plain(column: pa.Array[Any]) -> list[Any]:
     values = column.to_pylist()
     if not pa.types.is_float32(column.type):
         return values
-    return [None if value is None else float(f"{value:.7g}") for value in values]
+    # The shortest text that is the same number in single precision: what a filter for equality takes.
+    shortest = column.to_numpy(zero_copy_only=False).astype(np.float32).astype(str).tolist()
+    return [None if value is None else float(text) for value, text in zip(values, shortest, strict=True)]
 
 
 @lru_cache(maxsize=1)

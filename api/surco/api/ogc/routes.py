@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
+from surco.api.kept import Kept
 from surco.api.ogc.collections import Chosen, collection_of
 from surco.api.ogc.conformance import CONFORMS_TO
 from surco.api.ogc.cql2_parsing import MAX_CHARACTERS, Language
@@ -108,6 +109,8 @@ def ogc_routes(
 def _document_routes(
     server: Server, conforms_to: tuple[str, ...], links: tuple[Mapping[str, str], ...]
 ) -> list[Any]:
+    descriptions: Kept[dict[str, Any]] = Kept(4)
+
     @get("/ogc", summary="Landing page of the OGC API", operation_id="ogc_landing", **_DESCRIBED)
     def landing(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
         """Links to the collections, the description and what the server conforms to."""
@@ -116,7 +119,9 @@ def _document_routes(
     @get("/ogc/openapi.json", summary="Description as OpenAPI 3.0", operation_id="ogc_openapi", **_DESCRIBED)
     def description(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
         """The OGC API alone, in the version that QGIS and GDAL read."""
-        return _json(request, f, openapi_30(described(request.app), _base(request), LARGEST_PAGE), OPENAPI_30)
+        base = _base(request)
+        found = descriptions.get(base, lambda: openapi_30(described(request.app), base, LARGEST_PAGE))
+        return _json(request, f, found, OPENAPI_30)
 
     @get("/conformance", summary="Conformance classes", operation_id="ogc_conformance", **_DESCRIBED)
     def conformance(request: Request[Any, Any, Any], f: JsonOnly = None) -> Response[bytes]:
