@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.openapi.spec import Example
+from litestar.params import Body, FromPath, QueryParameter
 
 from surco.api.fits.asking import answers_of
 from surco.api.fits.bodies import Asked
@@ -23,6 +24,12 @@ from surco.api.web.callers import Caller, needs
 __all__ = ["asking_routes"]
 
 _TAGS = ["Adapters"]
+_QUESTIONS = [
+    Example(summary="Two places", value={"points": [[-71.64, -35.44], [-71.63, -35.44]], "coverage": 0.9}),
+    Example(
+        summary="Parcels by name", value={"ids": ["p17", "p204"], "unit": "parcels", "season": "2024-25"}
+    ),
+]
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="An earlier version of it.")]
 Named = Annotated[str, QueryParameter(min_length=1, max_length=140, description="Name, or name@version.")]
 SetId = Annotated[str | None, QueryParameter(min_length=1, max_length=100, description="Id of a label set.")]
@@ -117,7 +124,9 @@ def _predict(shop: Workshop) -> Any:
         tags=_TAGS,
         operation_id="ask_adapter",
     )
-    def ask_adapter(name: FromPath[str], data: JSONBody[Asked], version: Version = None) -> dict[str, Any]:
+    def ask_adapter(
+        name: FromPath[str], data: Annotated[Asked, Body(examples=_QUESTIONS)], version: Version = None
+    ) -> dict[str, Any]:
         """Class, probabilities and the set of classes that holds the true one with `coverage`; or value and interval.
 
         Answers come in the order of the question, null where the table has no such place or nothing was observed.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import Body, FromPath, QueryParameter
 
 from surco.adapters.adapter_store import CARD_FILE, WEIGHTS_FILE
 from surco.api.fits.bodies import NewAdapter, Rollback
@@ -21,6 +23,40 @@ from surco.embedstore import adapter_versions
 __all__ = ["shelf_routes"]
 
 _TAGS = ["Adapters"]
+_WISHES = [
+    Example(
+        summary="On a label set", value={"name": "crops", "labels": "s_5f0c2a9be1d34470", "season": "2024-25"}
+    ),
+    Example(
+        summary="On labels in the request",
+        value={
+            "name": "crops",
+            "labels": {
+                "type": "FeatureCollection",
+                "features": [
+                    {
+                        "type": "Feature",
+                        "geometry": {"type": "Point", "coordinates": [-71.64, -35.44]},
+                        "properties": {"crop": name},
+                    }
+                    for name in ("wheat", "vineyard")
+                ],
+            },
+            "column": "crop",
+        },
+    ),
+    Example(
+        summary="Of measured values",
+        value={
+            "name": "tons",
+            "labels": "s_77ab01d2c9e84f16",
+            "task": "yield",
+            "target": "wheat",
+            "target_unit": "t/ha",
+        },
+    ),
+]
+_BACK = [Example(summary="To the version that the store's version 12 brought", value={"version": 12})]
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="An earlier version of it.")]
 Scores = Annotated[
     str, QueryParameter(pattern="^(quick|full)$", description="Baselines that take no time, or all.")
@@ -32,6 +68,11 @@ def shelf_routes(shop: Workshop) -> list[Any]:
     return [_make(shop), _list(shop), _show(shop), _versions(shop), _rollback(shop), _delete(shop)]
 
 
+def _told(what: str) -> ResponseSpec:
+    """What a handler answers, in the server's description."""
+    return ResponseSpec(dict[str, Any], generate_examples=False, description=what)
+
+
 def _make(shop: Workshop) -> Any:
     @post(
         "/adapters",
@@ -40,9 +81,14 @@ def _make(shop: Workshop) -> Any:
         summary="Fit an adapter",
         tags=_TAGS,
         operation_id="fit_adapter",
+        responses={
+            201: _told("The adapter, its scores, calibration, areas, and what is wrong with the labels.")
+        },
     )
     def fit_adapter(
-        request: Request[Caller, Any, Any], data: JSONBody[NewAdapter], scores: Scores = "quick"
+        request: Request[Caller, Any, Any],
+        data: Annotated[NewAdapter, Body(examples=_WISHES)],
+        scores: Scores = "quick",
     ) -> dict[str, Any]:
         """Fit on a label set, or on a GeoJSON FeatureCollection in `labels`, and keep the adapter in the store.
 
@@ -66,6 +112,7 @@ def _list(shop: Workshop) -> Any:
         summary="All adapters",
         tags=_TAGS,
         operation_id="list_adapters",
+        responses={200: _told("All adapters with their cards.")},
     )
     def list_adapters() -> dict[str, Any]:
         """Every adapter of the store at its present version, with its card."""
@@ -86,6 +133,7 @@ def _show(shop: Workshop) -> Any:
         summary="One adapter",
         tags=_TAGS,
         operation_id="show_adapter",
+        responses={200: _told("The adapter's card.")},
     )
     def show_adapter(name: FromPath[str], version: Version = None) -> dict[str, Any]:
         """Its card: what it tells apart, from how many labels of which season, how well on places it had not seen."""
@@ -105,6 +153,7 @@ def _versions(shop: Workshop) -> Any:
         summary="Versions of an adapter",
         tags=_TAGS,
         operation_id="list_adapter_versions",
+        responses={200: _told("Its versions, the oldest first.")},
     )
     def list_adapter_versions(name: FromPath[str]) -> dict[str, Any]:
         """Every version that the store still has, the oldest first; each is numbered as the store's version was."""
@@ -125,9 +174,12 @@ def _rollback(shop: Workshop) -> Any:
         summary="Go back to an earlier version",
         tags=_TAGS,
         operation_id="roll_back_adapter",
+        responses={200: _told("The new version.")},
     )
     def roll_back_adapter(
-        request: Request[Caller, Any, Any], name: FromPath[str], data: JSONBody[Rollback]
+        request: Request[Caller, Any, Any],
+        name: FromPath[str],
+        data: Annotated[Rollback, Body(examples=_BACK)],
     ) -> dict[str, Any]:
         """Make a new version of the adapter that equals an older one; for its owner and administrators."""
         store = shop.server.store()
@@ -157,6 +209,7 @@ def _delete(shop: Workshop) -> Any:
         summary="Delete an adapter",
         tags=_TAGS,
         operation_id="delete_adapter",
+        responses={200: _told("What is kept.")},
     )
     def delete_adapter(request: Request[Caller, Any, Any], name: FromPath[str]) -> dict[str, Any]:
         """Leave it out of a new version of the store; earlier versions keep it. For its owner and administrators."""
