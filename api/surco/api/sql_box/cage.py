@@ -33,7 +33,7 @@ _SCOPES_SINCE, _SCOPES = 6, 3
 _SPARE: Final = 64 << 20
 _READABLE: Final = (
     *("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"),
-    "/sys/fs/cgroup",  # how many processors may be used
+    *("/sys/fs/cgroup", "/proc/self/cgroup"),  # how many processors and what memory may be used
     "/proc/self/maps",  # where threadpoolctl finds the libraries that compute
 )
 _PRIVATE: Final = {".server", ".staging", ".writers"}

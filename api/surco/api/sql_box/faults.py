@@ -33,16 +33,16 @@ def fault_of(error: BaseException, query: str, store: Path) -> Fault:
     """The fault that an exception of a query is; of the store's folder only the last part is said."""
     text = (str(error) or type(error).__name__).replace(str(store), store.name)
     raised = _FROM_FUNCTION.search(text)
+    if isinstance(error, ApiError):
+        return Fault("invalid", _cleaned(text, query))
     if isinstance(error, MemoryError) or any(word in text for word in _MEMORY):
         return Fault("memory", "")
     if any(word in text for word in _INTERRUPTED):
         return Fault("stopped", "")
     if DAMAGED in text or isinstance(error, StoreError):
         return Fault("store", _cleaned(text, query))
-    if isinstance(error, ApiError):
-        return Fault("invalid", _cleaned(text, query))
     if any(word in text for word in _RUINED) or (raised and hasattr(builtins, raised[1])):
-        return Fault("broken", text[:_LONGEST])  # for the server's log, not for the client
+        return Fault("broken", _STACK.sub("", text)[:_LONGEST])  # for the server's log, not for the client
     if raised:
         return Fault("invalid", _cleaned(f"A function of the query says: {raised[2]}", query))
     said = _cleaned(text, query)

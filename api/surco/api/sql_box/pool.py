@@ -30,7 +30,7 @@ class Pool:
         self._out = 0
         # One thread that lives as long as this: the kernel ends a worker with the thread that started it.
         self._starter = ThreadPoolExecutor(1, "surco-sql-starter")
-        self._all: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+        self._all: set[WorkerProcess] = set()
         self._end = weakref.finalize(self, _end, self._starter, self._all)
 
     async def take(self) -> WorkerProcess:
@@ -76,7 +76,9 @@ class Pool:
 
     def _started(self) -> WorkerProcess:
         worker = WorkerProcess(self._start)
-        self._all.add(worker)
+        with self._lock:
+            self._all -= {each for each in self._all if not each.alive}
+            self._all.add(worker)
         return worker
 
     def _fill(self) -> None:
@@ -93,7 +95,7 @@ class Pool:
             logging.getLogger("surco.api").exception("no process for SQL could be started")
 
 
-def _end(starter: ThreadPoolExecutor, workers: weakref.WeakSet[WorkerProcess]) -> None:
+def _end(starter: ThreadPoolExecutor, workers: set[WorkerProcess]) -> None:
     starter.shutdown(wait=False, cancel_futures=True)
     for worker in list(workers):
         worker.kill()

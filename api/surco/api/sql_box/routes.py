@@ -28,11 +28,11 @@ __all__ = ["SqlBox", "SqlQuestion", "sql_routes"]
 _QUOTA = "seconds of SQL"
 
 Form = Annotated[
-    str | None, QueryParameter(query="f", max_length=20, description="json, csv, arrow, parquet or geojson")
+    str | None, QueryParameter(max_length=20, description="json, csv, arrow, parquet or geojson")
 ]
 Limit = Annotated[int | None, QueryParameter(ge=1, description="Rows after which the answer ends")]
 QueryText = Annotated[
-    str, QueryParameter(query="q", min_length=1, max_length=8_000, description="One SELECT of DuckDB's SQL")
+    str, QueryParameter(min_length=1, max_length=8_000, description="One SELECT of DuckDB's SQL")
 ]
 
 
@@ -64,7 +64,6 @@ class SqlBox:
         self.pool = Pool(start, self.limits.workers)
         self._slots = Slots(self.limits.workers, self.limits.line, self.limits.wait_s)
         self._server = server
-        self._closing = False
 
     async def answer(
         self, request: Request[Any, Any, Any], query: str, f: str | None, limit: int | None
@@ -75,9 +74,6 @@ class SqlBox:
             QuotaError: the caller's seconds of this hour are used up.
             NotAcceptableError: no format that the client takes.
         """
-        if not self._closing:
-            self._closing = True
-            request.app.on_shutdown.append(self.pool.close)
         caller: Caller = request.user
         form = chosen(request, f, FORMATS)
         await asyncio.to_thread(
@@ -107,6 +103,7 @@ class SqlBox:
 def sql_routes(server: Server) -> list[Any]:
     """`POST /sql`, and `GET /sql?q=` for short queries."""
     box = SqlBox(server)
+    server.at_close(box.pool.close)
 
     @post(
         "/sql",
