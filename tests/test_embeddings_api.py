@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -199,6 +200,12 @@ def test_too_much_is_refused_with_a_way_out(client: Client) -> None:
 
 def test_bad_questions_are_problems(client: Client) -> None:
     """Each is refused with words that say what was expected."""
+    token = client.get("/embeddings?limit=1").json()["next"]
+    digest = base64.urlsafe_b64decode(token + "==").partition(b".")[0]
+
+    def forged(row: int) -> str:
+        return base64.urlsafe_b64encode(digest + f".{row}".encode()).decode().rstrip("=")
+
     for body, status, words in (
         ({"points": []}, 400, "at least one"),
         ({"points": [[1, 2, 3]]}, 400, "length 2"),
@@ -214,6 +221,8 @@ def test_bad_questions_are_problems(client: Client) -> None:
         ({"limit": 0}, 400, "limit"),
         ({"token": "zzz"}, 400, "token"),
         ({"token": "é"}, 400, "token"),
+        ({"token": forged(-5)}, 400, "token"),
+        ({"token": forged(10**30)}, 400, "token"),
         ({"bbox": [3, 2, 1]}, 400, "bbox"),
         ({"bbox": [0, 5, 1, 2]}, 400, "bbox"),
         (

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from store_builders import MODEL, SEASON, cell_ids, cells_batch, small_store, unit_vectors
 
 from surco.embedstore import QueryError, SearchError, Season, Store, StoreError, connect, nearest, quantize
+from surco.embedstore.predicate import passing_rows
+from surco.embedstore.vectors import source_of
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +144,14 @@ def test_many_filters_in_a_row(store: Store) -> None:
     for _ in range(500):
         nearest(store, "p3", 5, table="parcels", where="true", session=session)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 5
+
+
+def test_a_predicate_may_take_so_long_and_no_longer(store: Store) -> None:
+    """A slow predicate is interrupted, is not remembered, and the session answers the next one."""
+    source, session = source_of(store, "cells"), connect(store)
+    slow = "list_sum(list_transform(range(n_pixels * 500), x -> x % 7)) > 0"
+    for chosen in (session, None):
+        with pytest.raises(QueryError, match=r"at most 0\.001 s"):
+            passing_rows(store, source, slow, chosen, timeout_s=0.001)
+    assert len(passing_rows(store, source, "n_pixels > 0", session, timeout_s=60.0)) == 200
+    assert len(passing_rows(store, source, slow, session)) == 200

@@ -17,6 +17,7 @@ from duckdb import ColumnExpression, ConstantExpression
 
 from surco.embedstore.blocks import DAMAGED
 from surco.embedstore.errors import QueryError, StoreError
+from surco.embedstore.interrupting import interrupting
 from surco.embedstore.place_names import name_columns
 from surco.embedstore.sql import connect
 from surco.embedstore.store import Store
@@ -80,22 +81,16 @@ def passing_rows(
 
 @contextmanager
 def _stopping(session: duckdb.DuckDBPyConnection, timeout_s: float | None) -> Iterator[None]:
-    """What runs in the session inside the block is interrupted after a time."""
-    if timeout_s is None:
-        yield
-        return
-    timer = threading.Timer(timeout_s, session.interrupt)
-    timer.start()
+    """What runs in the session inside the block and takes longer is a QueryError."""
     try:
-        yield
+        with interrupting(session, timeout_s):
+            yield
     except duckdb.InterruptException as error:
         raise QueryError(
-            f"a predicate that takes at most {timeout_s:g} s",
+            f"a predicate that takes at most {timeout_s} s",
             "one that takes longer",
             "Filter by fewer columns.",
         ) from error
-    finally:
-        timer.cancel()
 
 
 def _asked(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> Rows:

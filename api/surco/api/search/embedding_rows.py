@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 
 from surco.api.refusals import ConflictError, InvalidError, TooLargeError
 from surco.api.search.embedding_requests import EmbeddingsRequest, wanted_columns
+from surco.api.search.parcel_places import parcels_at
 from surco.api.search.region_rows import Looking
 from surco.api.search.regions import Region
 from surco.api.search.row_groups import RowReader
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
 from surco.embedstore.cells import resolutions_of
-from surco.embedstore.selection import rows_of, unit_table
+from surco.embedstore.selection import unit_table
 from surco.embedstore.vectors import KEYS, Source, source_of, table_vectors
 
 __all__ = ["Embeddings", "EmbeddingsFound"]
@@ -104,18 +105,23 @@ class Embeddings:
         self, store: Store, source: Source, asked: EmbeddingsRequest, columns: Sequence[str]
     ) -> EmbeddingsFound:
         region = Region.asked(asked.bbox, asked.area, asked.comuna, asked.region)
-        rows = self._looking.rows(store, source, region, asked.filter, asked.filter_lang)
-        matched = len(rows)
-        begin = int(np.searchsorted(rows, _row_of_token(asked.token, source), side="left"))
-        most = self._most_rows if asked.limit is None else min(asked.limit, self._most_rows)
-        page = rows[begin : begin + most]
-        if asked.limit is None and begin + len(page) < matched:
+        first, most = _row_of_token(asked.token, source), self._most_rows
+        most = most if asked.limit is None else min(asked.limit, most)
+        if region == Region() and asked.filter is None:
+            # Not seven million numbers for each page of a country.
+            begin, matched = min(first, source.info.rows), source.info.rows
+            page = np.arange(begin, min(begin + most + 1, matched))
+        else:
+            rows = self._looking.rows(store, source, region, asked.filter, asked.filter_lang)
+            begin, matched = int(np.searchsorted(rows, first)), len(rows)
+            page = rows[begin : begin + most + 1]
+        page, rest = page[:most], page[most:]
+        if asked.limit is None and len(rest):
             raise TooLargeError(
                 f"Expected at most {self._most_rows:,} rows in one answer, got {matched:,}. Ask for a smaller area, "
                 "for pages with `limit` and `token`, or download the table's files: /stac leads to them."
             )
-        more = begin + len(page) < matched
-        token = _token(source, int(rows[begin + len(page)])) if more else None
+        token = _token(source, int(rest[0])) if len(rest) else None
         tables = (
             _gathered(self._reader.take(source, page, columns))
             if len(page)
@@ -137,23 +143,9 @@ class Embeddings:
         if source.info.resolution is not None:
             cells = h3ronpy.vector.coordinates_to_cells(places["lat"], places["lon"], source.info.resolution)
             return pa.table({**places, "key": pa.array(cells)})
-        return pa.table({**places, "key": self._parcels_at(store, source, pa.table(places))})
-
-    def _parcels_at(self, store: Store, source: Source, places: pa.Table) -> pa.Array[Any]:
-        west, east = (repr(side.as_py()) for side in pc.min_max(places["lon"]).values())
-        south, north = (repr(side.as_py()) for side in pc.min_max(places["lat"]).values())
-        numbered = places.append_column("i", pa.array(np.arange(places.num_rows)))
-        # The text is ours; names of the table were checked by the manifest.
-        found = self._sessions.run(
-            store,
-            f"SELECT i, min(id) AS id FROM asked JOIN (SELECT id, geometry FROM parcels WHERE {rows_of(source.info)} "  # noqa: S608
-            f"AND bbox.xmin <= {east} AND bbox.xmax >= {west} "
-            f"AND bbox.ymin <= {north} AND bbox.ymax >= {south}) AS held "
-            "ON ST_Intersects(held.geometry, ST_Point(lon, lat)) GROUP BY i",
-            asked=numbered,
+        return pa.table(
+            {**places, "key": parcels_at(store, self._sessions, source, np.stack([lon, lat], axis=1))}
         )
-        held = dict(zip(found["i"].to_pylist(), found["id"].to_pylist(), strict=True))
-        return pa.array([held.get(number) for number in range(places.num_rows)], pa.string())
 
     def _of_ids(self, source: Source, ids: Sequence[str]) -> pa.Table:
         self._check_count(len(ids), "ids")
@@ -242,6 +234,8 @@ def _row_of_token(token: str | None, source: Source) -> int:
     try:
         digest, _, row = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition(".")
         begin = int(row)
+        if not 0 <= begin <= source.info.rows:
+            raise ValueError("no row of the table")
     except (ValueError, binascii.Error) as error:
         raise InvalidError(
             f"Expected the token of an answer before, got {token[:80]!r}. Send it as it came, or none."

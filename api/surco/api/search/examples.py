@@ -7,16 +7,16 @@ from typing import Any
 import h3
 import msgspec
 import numpy as np
-import shapely
 
 from surco.api.refusals import InvalidError, UnknownError
 from surco.api.search.cell_ranges import cell_at
+from surco.api.search.parcel_places import parcels_at
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
 from surco.embedstore.asking import Item
 from surco.embedstore.vectors import Source, table_vectors
 
-__all__ = ["Example", "item_of", "parcels_at"]
+__all__ = ["Example", "item_of"]
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,15 +53,6 @@ def item_of(store: Store, sessions: WarmSessions, source: Source, example: Examp
     return _held(source, _key(source, example.id or ""), repr(example.id))
 
 
-def parcels_at(lon: float, lat: float) -> str:
-    """SQL of ours that parcels at a place in degrees fulfil."""
-    point = shapely.to_wkb(shapely.Point(lon, lat), hex=True)
-    return (
-        f"bbox.xmin <= {lon!r} AND bbox.xmax >= {lon!r} AND bbox.ymin <= {lat!r} AND bbox.ymax >= {lat!r} "
-        f"AND ST_Intersects(geometry, ST_GeomFromHEXWKB('{point}'))"
-    )
-
-
 def _key(source: Source, name: str) -> int | str:
     if source.table == "parcels":
         return name
@@ -82,13 +73,13 @@ def _at(
         )
     if source.info.resolution is not None:
         return cell_at(lon, lat, source.info.resolution), f"{lon}, {lat}"
-    rows = sessions.passing(store, source, parcels_at(lon, lat))
-    if not len(rows):
+    (found,) = parcels_at(store, sessions, source, np.array([[lon, lat]])).to_pylist()
+    if found is None:
         raise UnknownError(
             f"Expected a place inside a parcel of {source.info.season}, got {lon}, {lat}, where none is. "
             "Choose another place, or table=cells."
         )
-    return str(table_vectors(source).keys[int(rows[0])].as_py()), f"{lon}, {lat}"
+    return found, f"{lon}, {lat}"
 
 
 def _held(source: Source, key: int | str, named: str) -> int | str:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from surco.api.kept import Kept
 from surco.api.ogc.cql2_sql import cells_queryables, parcels_queryables, where_of
 from surco.api.search.cell_ranges import rows_inside
 from surco.api.search.regions import Region
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vectors import Source, TableVectors, table_vectors
 
 __all__ = ["Looking"]
 
@@ -31,6 +32,7 @@ class Looking:
 
     def __init__(self, sessions: WarmSessions) -> None:
         self._sessions = sessions
+        self._of_comunas: Kept[Rows] = Kept(8)
 
     def rows(
         self,
@@ -50,9 +52,8 @@ class Looking:
         vectors = table_vectors(source)
         found: list[Rows] = []
         if region.comunas is not None:
-            held = np.zeros(1 << 16, np.bool_)
-            held[list(region.comunas)] = True
-            found.append(np.asarray(np.flatnonzero(held[vectors.comuna]), np.int64))
+            codes = region.comunas
+            found.append(self._of_comunas.get((source, codes), lambda: _in_comunas(vectors, codes)))
         if region.shape is not None:
             found.append(self._inside(store, source, _cut(region.shape, source)))
         if not found and condition is None:
@@ -72,6 +73,12 @@ class Looking:
         if source.info.resolution is not None:
             return rows_inside(table_vectors(source).keys.to_numpy(), source.info.resolution, shape)
         return self._sessions.passing(store, source, _touching(shape))
+
+
+def _in_comunas(vectors: TableVectors, codes: tuple[int, ...]) -> Rows:
+    held = np.zeros(1 << 16, np.bool_)
+    held[list(codes)] = True
+    return np.asarray(np.flatnonzero(held[vectors.comuna]), np.int64)
 
 
 def _common(found: list[Rows]) -> Rows:

@@ -143,7 +143,7 @@ def comuna_codes(name: int | str, kind: str) -> Codes:
     """
     found = _by_name(kind).get(_folded(str(name)))
     if found is None:
-        known = sorted(set(comunas()[kind].to_pylist()), key=_folded)
+        known = sorted({str(row[kind]) for row in comunas().to_pylist()}, key=_folded)
         listed = (
             ", ".join(known) if len(known) < 30 else f"{len(known)} names, such as {', '.join(known[:5])}"
         )

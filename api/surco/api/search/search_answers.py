@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import h3
@@ -33,17 +35,19 @@ def answer_body(found: Found, form: str, sessions: WarmSessions) -> bytes:
     Raises:
         TimedOutError: the outlines of parcels take too long.
     """
-    shapes = _shapes(found, sessions)
+    # Cells have their places without outlines.
+    shapes = _shapes(found, sessions) if form != "json" or found.source.table == "parcels" else None
     if form == "arrow":
         return _arrow(found, shapes)
-    if form == "geojson":
-        outlines = [msgspec.Raw(text.encode()) for text in shapely.to_geojson(shapes).tolist()]
-        features = [
-            {"type": "Feature", "id": row["id"], "geometry": outline, "properties": row}
-            for row, outline in zip(_rows(found, shapes), outlines, strict=True)
-        ]
-        return msgspec.json.encode({"type": "FeatureCollection", **_facts(found), "features": features})
-    return msgspec.json.encode({**_facts(found), "neighbours": _rows(found, shapes)})
+    rows = _rows(found, shapes)
+    if form == "json":
+        return msgspec.json.encode({**_facts(found), "neighbours": rows})
+    outlines = [msgspec.Raw(text.encode()) for text in shapely.to_geojson(shapes).tolist()]
+    features = [
+        {"type": "Feature", "id": row["id"], "geometry": outline, "properties": row}
+        for row, outline in zip(rows, outlines, strict=True)
+    ]
+    return msgspec.json.encode({"type": "FeatureCollection", **_facts(found), "features": features})
 
 
 def _facts(found: Found) -> dict[str, Any]:
@@ -64,12 +68,17 @@ def _facts(found: Found) -> dict[str, Any]:
 def _rows(found: Found, shapes: Any) -> list[dict[str, Any]]:
     names = [name if isinstance(name, str) else h3.int_to_str(name) for name in found.keys.to_pylist()]
     codes = table_vectors(found.source).comuna[found.rows].tolist()
-    named = {row["cut"]: row["comuna"] for row in comunas().to_pylist()}
     columns = zip(names, found.similarity.tolist(), _places(found, shapes).tolist(), codes, strict=True)
     return [
-        {"id": name, "similarity": round(alike, 6), "lon": lon, "lat": lat, "comuna": named.get(code)}
+        {"id": name, "similarity": round(alike, 6), "lon": lon, "lat": lat, "comuna": _names().get(code)}
         for name, alike, (lon, lat), code in columns
     ]
+
+
+@cache
+def _names() -> Mapping[int, str]:
+    """Of comunas, by code."""
+    return {row["cut"]: row["comuna"] for row in comunas().to_pylist()}
 
 
 def _arrow(found: Found, shapes: Any) -> bytes:

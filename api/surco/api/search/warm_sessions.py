@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import duckdb
@@ -13,6 +12,7 @@ import pyarrow as pa
 from surco.api.kept import Kept
 from surco.api.refusals import TimedOutError
 from surco.embedstore import QueryError, Store, connect
+from surco.embedstore.interrupting import interrupting
 from surco.embedstore.predicate import passing_rows
 from surco.embedstore.selection import rows_of
 from surco.embedstore.vectors import KEYS, Source
@@ -64,14 +64,11 @@ class WarmSessions:
         with self.of(store).cursor() as own:
             for name, table in tables.items():
                 own.register(name, table)
-            timer = threading.Timer(_TIMEOUT_S, own.interrupt)
-            timer.start()
             try:
-                return own.execute(query).to_arrow_table()
+                with interrupting(own, _TIMEOUT_S):
+                    return own.execute(query).to_arrow_table()
             except duckdb.InterruptException as error:
                 raise _too_slow() from error
-            finally:
-                timer.cancel()
 
     def columns(self, store: Store, source: Source, keys: pa.Array[Any], columns: str) -> pa.Table:
         """Some columns (SQL of ours) of the few rows with these keys, with the key first, in no order."""
