@@ -24,7 +24,7 @@ from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
 from surco.embedstore.vectors import Source, source_of, table_vectors
 
-__all__ = ["Conflict", "Examples", "match_labels"]
+__all__ = ["Conflict", "Examples", "cells_within", "match_labels"]
 
 Unit = Literal["cells", "parcels"]
 
@@ -185,7 +185,7 @@ def _rows_inside(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows of the cells whose centres lie in a polygon, and its position; by polygon, then by row."""
     rows, inside = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    if most < len(held) and _cells_of(polygons, resolution) > _TOLERANCE * most:
+    if most < len(held) and cells_within(polygons, resolution) > _TOLERANCE * most:
         raise _too_many(most)
     count = 0
     for first in _candidates(held, polygons, resolution):
@@ -206,7 +206,7 @@ def _candidates(
     """Rows that may lie in one of the polygons, in blocks: those of the cells that fill them, or all where many do."""
     if not len(polygons):
         return
-    if _cells_of(shapely.envelope(polygons), resolution) > _MOST_FILLED:
+    if cells_within(shapely.envelope(polygons), resolution) > _MOST_FILLED:
         yield from (np.arange(i, min(i + _BLOCK, len(held))) for i in range(0, len(held), _BLOCK))
         return
     filling = h3ronpy.vector.wkb_to_cells(
@@ -222,12 +222,13 @@ def _candidates(
         yield rows
 
 
-def _cells_of(polygons: npt.NDArray[np.object_], resolution: int) -> float:
-    """About how many cells polygons cover."""
-    if not len(polygons):
+def cells_within(polygons: npt.NDArray[np.object_] | shapely.Geometry, resolution: int) -> float:
+    """About how many H3 cells of a resolution polygons in degrees cover, all together."""
+    shapes = np.atleast_1d(np.asarray(polygons, object))
+    if not len(shapes):
         return 0.0
-    middle = shapely.bounds(polygons)[:, 1::2].mean(axis=1)
-    square_metres = shapely.area(polygons) * np.cos(np.radians(middle)) * _SQUARE_METRES
+    middle = shapely.bounds(shapes)[:, 1::2].mean(axis=1)
+    square_metres = shapely.area(shapes) * np.cos(np.radians(middle)) * _SQUARE_METRES
     return float(square_metres.sum() / h3.average_hexagon_area(resolution, unit="m^2"))
 
 

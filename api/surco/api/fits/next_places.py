@@ -24,13 +24,16 @@ from surco.api.search.cell_ranges import centres_of, rows_inside
 from surco.api.search.regions import box_shape
 from surco.embedstore import Store
 from surco.embedstore.cells import parents_of
+from surco.embedstore.matching import cells_within
 from surco.embedstore.scales import row_scales
 from surco.embedstore.vectors import Source, source_of, table_vectors
 
-__all__ = ["CANDIDATES", "next_places"]
+__all__ = ["CANDIDATES", "cells_inside", "next_places"]
 
 CANDIDATES = 20_000
 """Most rows of an area that are chosen among, evenly spaced."""
+
+_COMPARED = 400_000  # centres that are compared with a box larger than that
 
 Rows = npt.NDArray[np.int64]
 
@@ -73,7 +76,8 @@ def next_places(
         season=season or (learned_from if isinstance(learned_from, str) else None),
         model_id=model_id,
     )
-    area = _area(shop, source, bbox)
+    area, step = _area(shop, source, bbox)
+    places = min(len(area) * step, source.info.rows)
     rows = _without(source, _even(area), [] if labels else training.get("ids", []))
     table = _table(shop, source, rows)
     examples = (
@@ -83,10 +87,11 @@ def next_places(
     )
     chosen = select(table.ground, visits_of(table, labels, examples), count=count, adapter=adapter, seed=seed)
     # The candidates are a sample of the area themselves.
-    share = len(rows) / max(len(area), 1)
+    share = len(rows) / max(places, 1)
     chosen = replace(chosen, inclusion_probability=chosen.inclusion_probability * share)
     if unit == "parcels":
         table = _with_points(shop, source, table, rows, chosen.row)
+    about_so_many = "about " if step > 1 else ""
     about = {
         "adapter": shelved.name,
         "version": shelved.version,
@@ -96,31 +101,46 @@ def next_places(
         "resolution": source.info.resolution,
         "round": chosen.round,
         "seed": seed,
-        "places": len(area),
+        "places": places,
         "candidates": len(rows),
-        "method": f"chosen among {len(rows):,} evenly spaced of the {len(area):,} {unit} of the area",
+        "method": f"chosen among {len(rows):,} evenly spaced of {about_so_many}{places:,} {unit} of the area",
     }
     return {"type": "FeatureCollection", "surco": about, "features": place_features(table, chosen)}
 
 
-def _area(shop: Workshop, source: Source, bbox: Sequence[float] | None) -> Rows:
-    """Rows of the table within a box, ascending."""
+def _area(shop: Workshop, source: Source, bbox: Sequence[float] | None) -> tuple[Rows, int]:
+    """Rows of the table within a box, ascending, and how many each stands for: of a large box every so manieth."""
     if bbox is None:
-        return np.arange(source.info.rows)
+        return np.arange(source.info.rows), 1
     shape = box_shape(bbox)
+    step = 1
     if source.table == "parcels":
         rows = shop.parcels(source).inside(shape)
     else:
-        parts = [shapely.box(*part.bounds) for part in shapely.get_parts(shape)]
-        cells, level = table_vectors(source).keys.to_numpy(), source.info.resolution or 0
-        rows = np.unique(np.concatenate([rows_inside(cells, level, part) for part in parts]))
+        rows, step = cells_inside(source, shape)
     if not len(rows):
         west, south, east, north = (round(side, 4) for side in source.info.bbox)
         raise UnknownError(
             f"Expected a bbox with {source.table} of season {source.info.season}, got {list(bbox)}, which has none. "
             f"The table lies in {west},{south},{east},{north}."
         )
-    return rows
+    return rows, step
+
+
+def cells_inside(source: Source, shape: shapely.Geometry, compared: int = _COMPARED) -> tuple[Rows, int]:
+    """Rows of the cells whose centres lie in a shape of boxes, and how many each stands for.
+
+    Of a shape of more than `compared` cells only as many of the table, evenly spaced, are looked at.
+    """
+    cells, level = table_vectors(source).keys.to_numpy(), source.info.resolution or 0
+    parts = [shapely.box(*part.bounds) for part in shapely.get_parts(shape)]
+    step = -(-len(cells) // compared)
+    if step > 1 and cells_within(shape, level) > compared:
+        some = np.arange(0, len(cells), step)
+        centres = centres_of(cells[some])
+        inside = shapely.intersects_xy(shape, centres[:, 0], centres[:, 1])
+        return some[inside], step
+    return np.unique(np.concatenate([rows_inside(cells, level, part) for part in parts])), 1
 
 
 def _even(area: Rows) -> Rows:
