@@ -17,8 +17,8 @@ DEEPEST = 22
 MEDIA_TYPES: dict[str, str] = {"mvt": "application/vnd.mapbox-vector-tile", "png": "image/png"}
 """Of each form; the first is the default."""
 
-_LAST = re.compile(r"(\d{1,9})(@2x)?(?:\.(mvt|pbf|png))?")
-_NUMBER = re.compile(r"\d{1,9}")
+_LAST = re.compile(r"([0-9]{1,9})(@2x)?(?:\.(mvt|pbf|png))?")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,4 +91,10 @@ def _field(value: bytes) -> bytes:
 
 
 def _length(data: bytes) -> bytes:
-    return varint_bytes(np.array([len(data)], np.uint64))
+    """The varint of one length, without the cost of an array."""
+    left, out = len(data), bytearray()
+    while left > 127:
+        out.append(left & 127 | 128)
+        left >>= 7
+    out.append(left)
+    return bytes(out)
