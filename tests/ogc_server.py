@@ -1,6 +1,6 @@
 """A real server of OGC API Features over a store, in a process of its own: GDAL holds the interpreter while it waits.
 
-Alone: `python tests/ogc_server.py STORE PORT`.
+Alone: `python tests/ogc_server.py STORE PORT [LOG]`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -23,6 +24,7 @@ from surco.api.state.database import Database
 from surco.api.web.server import Server
 
 _PROCESSES: dict[str, int] = {}
+_LOGS: dict[str, Path] = {}
 
 
 def ogc_app(store: Path) -> Litestar:
@@ -36,14 +38,16 @@ def ogc_app(store: Path) -> Litestar:
 
 
 @contextmanager
-def running(store: Path) -> Iterator[str]:
-    """The address of a server on loopback that is stopped at the end."""
+def running(store: Path, *, noting: bool = False) -> Iterator[str]:
+    """The address of a server on loopback that is stopped at the end; `noting` keeps what `requests_of` gives."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with subprocess.Popen([sys.executable, __file__, str(store), str(port)]) as server:
-        address = f"http://127.0.0.1:{port}"
-        _PROCESSES[address] = server.pid
+    address = f"http://127.0.0.1:{port}"
+    log = store.with_name(f"requests-{port}.txt")
+    command = [sys.executable, __file__, str(store), str(port), *([str(log)] if noting else [])]
+    with subprocess.Popen(command) as server:
+        _PROCESSES[address], _LOGS[address] = server.pid, log
         try:
             _wait_for(address, server)
             yield address
@@ -54,6 +58,21 @@ def running(store: Path) -> Iterator[str]:
 def process_of(address: str) -> int:
     """Id of the process of a server that `running` started."""
     return _PROCESSES[address]
+
+
+def requests_of(address: str) -> list[str]:
+    """Path and query of each request that a server of `running` has had, as it was written."""
+    return _LOGS[address].read_text(encoding="utf-8").splitlines()
+
+
+def _logged(app: Any, log: Path) -> Any:
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{scope['path']}?{scope['query_string'].decode()}\n")
+        await app(scope, receive, send)
+
+    return noting
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -69,4 +88,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(ogc_app(Path(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
+    served: Any = ogc_app(Path(sys.argv[1]))
+    if len(sys.argv) > 3:
+        served = _logged(served, Path(sys.argv[3]))
+    uvicorn.run(served, host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")

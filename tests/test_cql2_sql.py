@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from store_builders import MODEL, SEASON, cell_ids, cells_batch, parcels_batch, squares, unit_vectors
 
 from surco.api.ogc.cql2_parsing import MAX_CHARACTERS
-from surco.api.ogc.cql2_sql import cells_queryables, parcels_queryables, where_of
+from surco.api.ogc.cql2_sql import Queryable, cells_queryables, parcels_queryables, where_of
 from surco.api.refusals import InvalidError
 from surco.embedstore import Store, connect, nearest
 
@@ -145,6 +145,76 @@ def test_an_h3_index_is_compared_as_text_is_written(session: duckdb.DuckDBPyConn
     assert count(session, f"h3 LIKE '{cell[:3]}%'") == N
     assert count(session, f"CASEI(h3) = '{cell}'") == 1
     assert count(session, "h3 = 'nothing'") == 0
+
+
+SHAPES = {
+    "square": shapely.box(0, 0, 2, 2),
+    "overlapping": shapely.box(1, 1, 3, 3),
+    "inside": shapely.box(0.5, 0.5, 1, 1),
+    "beside": shapely.box(2, 0, 4, 2),
+    "apart": shapely.box(5, 5, 6, 6),
+    "line": shapely.LineString([(-1, 1), (3, 1)]),
+    "point": shapely.Point(1, 1),
+    "corner": shapely.Point(2, 2),
+}
+
+
+@pytest.mark.parametrize(
+    "relation", ["contains", "crosses", "disjoint", "equals", "intersects", "overlaps", "touches", "within"]
+)
+def test_each_spatial_relation_is_that_of_shapely(session: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Each of the eight relations holds between the same pairs of shapes as by the simple features standard."""
+    queryables = {"geometry": Queryable("geometry", '"geometry"', "A shape")}
+    outcomes = set()
+    for one in SHAPES.values():
+        for other in SHAPES.values():
+            tree = {
+                "op": f"s_{relation}",
+                "args": [{"property": "geometry"}, shapely.geometry.mapping(other)],
+            }
+            predicate = where_of(json.loads(json.dumps(tree)), queryables)
+            asked = f"SELECT {predicate.sql} FROM (SELECT ST_GeomFromText(?) AS geometry)"  # noqa: S608
+            found = session.execute(asked, [*predicate.parameters, one.wkt]).fetchone()
+            assert found == (bool(getattr(shapely, relation)(one, other)),), (one.wkt, other.wkt)
+            outcomes.add(found)
+    assert outcomes == {(True,), (False,)}
+
+
+# Allen's relations of an interval to another, as CQL2 (section 6.5.7, table 7) names them: `days` are first and last.
+RELATIONS = {
+    "after": ((20, 25), [(1, 10)]),
+    "before": ((1, 5), [(10, 20)]),
+    "meets": ((1, 10), [(10, 20)]),
+    "metby": ((10, 20), [(1, 10)]),
+    "overlaps": ((1, 15), [(10, 20)]),
+    "overlappedby": ((10, 20), [(1, 15)]),
+    "starts": ((10, 15), [(10, 20)]),
+    "startedby": ((10, 20), [(10, 15)]),
+    "during": ((12, 15), [(10, 20)]),
+    "contains": ((10, 20), [(12, 15)]),
+    "finishes": ((15, 20), [(10, 20)]),
+    "finishedby": ((10, 20), [(15, 20)]),
+    "equals": ((10, 20), [(10, 20)]),
+}
+
+
+@pytest.mark.parametrize("relation", [*RELATIONS, "disjoint", "intersects"])
+def test_each_temporal_relation_is_that_of_the_standard(
+    session: duckdb.DuckDBPyConnection, relation: str
+) -> None:
+    """Of Allen's thirteen relations exactly one holds between two intervals; disjoint and intersects say which kind."""
+
+    def interval(days: tuple[int, int]) -> str:
+        return "INTERVAL('2024-07-{:02d}', '2024-07-{:02d}')".format(*days)
+
+    for name, (one, others) in RELATIONS.items():
+        for other in others:
+            text = f"T_{relation.upper()}({interval(one)}, {interval(other)})"
+            predicate = where_of(text, CELLS)
+            found = session.execute(f"SELECT {predicate.sql}", predicate.parameters).fetchone()
+            apart = name in ("after", "before")
+            expected = {"disjoint": apart, "intersects": not apart}.get(relation, relation == name)
+            assert found == (expected,), (text, name)
 
 
 def test_a_geometry_is_brought_to_longitude_and_latitude(session: duckdb.DuckDBPyConnection) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import sys
 import threading
 import time
@@ -91,6 +92,12 @@ def memory_mib(pid: int) -> tuple[float, float]:
     return held["VmRSS"], held["RssAnon"]
 
 
+def processor_s(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Run each kind and print a line."""
     parser = argparse.ArgumentParser(
@@ -107,6 +114,7 @@ def main() -> None:
             Client(address, 0).ask(questions[:1], time.perf_counter() + 0.001)
             first = time.perf_counter() - began
             clients = [Client(address, seed) for seed in range(given.clients)]
+            used = processor_s(process_of(address))
             until = time.perf_counter() + given.seconds
             threads = [threading.Thread(target=client.ask, args=(questions, until)) for client in clients]
             for thread in threads:
@@ -116,10 +124,12 @@ def main() -> None:
             times = np.array([each for client in clients for each in client.times]) * 1e3
             p50, p95, p99 = np.percentile(times, [50, 95, 99])
             mean = sum(client.features for client in clients) / len(times)
+            used = (processor_s(process_of(address)) - used) / len(times) * 1e3
             resident, own = memory_mib(process_of(address))
             print(
-                f"{name:24} {len(times) / given.seconds:7.0f}/s  p50 {p50:6.1f}  p95 {p95:6.1f}  p99 {p99:6.1f} ms  "
-                f"{mean:5.1f} features  first {first * 1e3:6.0f} ms  memory {resident:5.0f} MiB ({own:.0f} own)",
+                f"{name:24} {len(times) / given.seconds:5.0f}/s  p50 {p50:6.1f}  p95 {p95:6.1f}  p99 {p99:6.1f} ms  "
+                f"processor {used:5.2f} ms  {mean:5.1f} features  first {first * 1e3:5.0f} ms  "
+                f"memory {resident:5.0f} MiB ({own:.0f} own)",
                 flush=True,
             )
 
