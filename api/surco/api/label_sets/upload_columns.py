@@ -11,9 +11,11 @@ import msgspec
 
 from surco.api.refusals import InvalidError
 
-__all__ = ["Columns", "UploadWishes", "plain_name", "recognise"]
+__all__ = ["Columns", "UploadWishes", "names_places", "plain_name", "recognise"]
 
 _VALUE_COLUMNS: Final = ("value", "valor", "yield", "rendimiento", "t_ha", "qq_ha", "kg_ha", "medida")
+_QUEUE: Final = frozenset({"inclusion_probability", "arm", "stratum"})
+_OURS: Final = frozenset({"revision", "made_by", "made_at"})
 _SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
     "id": ("id", "label_id", "identificador"),
     "who": (
@@ -80,6 +82,12 @@ def plain_name(name: str) -> str:
     """A column's name in small letters, without accents, with _ for blanks."""
     letters = unicodedata.normalize("NFKD", name.strip().casefold())
     return "".join(each for each in letters if not unicodedata.combining(each)).replace(" ", "_")
+
+
+def names_places(names: Iterable[str]) -> bool:
+    """Whether the ids of a table name places rather than labels: those of samples and queues, not of our exports."""
+    there = {plain_name(name) for name in names}
+    return bool(_QUEUE & there) and not there >= _OURS
 
 
 def recognise(

@@ -14,7 +14,7 @@ from typing import Final
 import shapely
 from pyproj import CRS
 
-from surco.api.label_sets.upload_columns import Columns, UploadWishes, plain_name, recognise
+from surco.api.label_sets.upload_columns import Columns, UploadWishes, names_places, plain_name, recognise
 from surco.api.label_sets.upload_crs import named_crs
 from surco.api.label_sets.upload_rows import Feature, Uploaded
 from surco.api.refusals import InvalidError
@@ -28,7 +28,6 @@ _NORTHING: Final = ("y", "norte", "northing", "utm_norte", "coord_y", "utm_n")
 _WKT: Final = ("wkt", "geometry", "geom", "the_geom", "geometria", "wkt_geom")
 _DELIMITERS: Final = ",;\t|"
 _TEE: Final = frozenset({"name", "code", "type", "lat", "lon", "pixel_count"})
-_QUEUE: Final = frozenset({"inclusion_probability", "arm", "stratum"})
 _MOST_COLUMNS: Final = 500
 _LONGEST_CELL: Final = 8 << 20
 # What `writing` puts before text that a spreadsheet would run.
@@ -51,7 +50,7 @@ def csv_upload(path: Path, wishes: UploadWishes) -> Uploaded:
     wanted = [name for name in names if name not in finder.used]
     wanted += ["source"] if tee and "source" not in wanted else []
     columns = recognise(wanted, wishes, ("name",) if tee else (), frozenset(finder.used))
-    by_place = bool(_QUEUE & {plain_name(name) for name in names})
+    by_place = names_places(names)
     features = _features(lines, names, finder, columns, "TEE" if tee else None)
     return Uploaded(
         "TEE CSV" if tee else "CSV", finder.crs, columns, features, (*notes, *finder.notes), by_place

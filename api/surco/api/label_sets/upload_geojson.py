@@ -10,7 +10,7 @@ import msgspec
 import shapely
 
 from surco.api.label_sets.shapes import shape_of_geojson
-from surco.api.label_sets.upload_columns import UploadWishes, recognise
+from surco.api.label_sets.upload_columns import UploadWishes, names_places, recognise
 from surco.api.label_sets.upload_crs import named_crs
 from surco.api.label_sets.upload_rows import Feature, Uploaded
 from surco.api.refusals import InvalidError
@@ -79,7 +79,7 @@ def _collection(whole: Mapping[str, msgspec.Raw], wishes: UploadWishes) -> Uploa
         values = [{"source": "TEE", **each} for each in values]
     columns = recognise(names, wishes, ("label_name", "name") if tee else ())
     rows = (Feature(shape, value, fault) for (shape, fault), value in zip(shapes, values, strict=True))
-    by_place = bool(_QUEUE & set(names))
+    by_place = names_places(names)
     return Uploaded("TEE GeoJSON" if tee else "GeoJSON", crs, columns, rows, (), by_place)
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from surco.api.label_sets.upload_columns import UploadWishes, plain_name, recognise
+from surco.api.label_sets.upload_columns import UploadWishes, names_places, plain_name, recognise
 from surco.api.label_sets.upload_crs import said_crs
 from surco.api.label_sets.upload_rows import Feature, Uploaded
 from surco.api.refusals import InvalidError
@@ -18,7 +18,6 @@ from surco.encoder.parcels import ParcelError
 __all__ = ["TableKind", "table_upload"]
 
 TableKind = Literal["GeoPackage", "shapefile", "GeoParquet"]
-_QUEUE: Final = frozenset({"inclusion_probability", "arm", "stratum"})
 _TEE: Final = frozenset({"name", "color", "code", "type"})
 _WORDS: Final = (("--layer", "?layer="), ("--crs", "?crs="), ("parcels", "labels"), ("parcel", "label"))
 
@@ -42,7 +41,7 @@ def table_upload(path: Path, kind: TableKind, wishes: UploadWishes) -> Iterator[
             for batch in source.batches
             for each in _features(batch, kept, {"source": "TEE"} if tee else {})
         )
-        yield Uploaded("TEE shapefile" if tee else kind, crs, columns, features, (), bool(_QUEUE & plain))
+        yield Uploaded("TEE shapefile" if tee else kind, crs, columns, features, (), names_places(names))
 
 
 def _opened(path: Path, kind: TableKind, wishes: UploadWishes) -> AbstractContextManager[Source]:
