@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,13 +16,13 @@ from surco.adapters.contract import Learned, number, tensor
 from surco.adapters.crop_type_fit import fit_each_head, fit_heads
 from surco.adapters.errors import LabelsError, SettingsError, UnfittedError, VectorsError
 from surco.adapters.learned_prior import LearnedPrior, find_prior
-from surco.adapters.linear_head import LinearHead
+from surco.adapters.linear_head import HeadOnly, LinearHead
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.pooled_heads import LEAST_HELD_OUT, HeadSettings
 from surco.adapters.stored_classes import read_classes, written_classes
 from surco.adapters.support import Support
 
-__all__ = ["CropTypeAdapter", "HeadOnly"]
+__all__ = ["CropTypeAdapter"]
 
 
 class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
@@ -280,15 +279,3 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 "take pool and labels from one table"
             )
         return scatter
-
-
-@dataclass(frozen=True, slots=True)
-class HeadOnly:
-    """A fitted head that is asked for probabilities and then forgotten; of scikit-learn's contract for that."""
-
-    classes_: npt.NDArray[Any]
-    head: LinearHead
-
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
-        """Class probabilities (N, K) float32 of vectors (N, D), columns as `classes_`."""
-        return self.head.probabilities(np.asarray(X))

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from surco.adapters.blas_threads import single_threaded, usable_threads
 
-__all__ = ["LinearHead"]
+__all__ = ["HeadOnly", "LinearHead"]
 
 Floats = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.generic]
@@ -109,3 +110,15 @@ class LinearHead:
             scores *= scale
         scores += self.bias[:, None]
         return scores
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOnly:
+    """A fitted head that is asked for probabilities and then forgotten; of scikit-learn's contract for that."""
+
+    classes_: npt.NDArray[Any]
+    head: LinearHead
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Class probabilities (N, K) of vectors (N, D), columns as `classes_`."""
+        return self.head.probabilities(np.asarray(X))

@@ -107,9 +107,11 @@ def _next(shop: Workshop) -> Any:
         store = shop.server.store()
         shelved = shop.shelf.find(store, name, version)
         campaign = _campaign(shop, request.user, name, labels)
-        return next_places(
-            shop, store, shelved, count=count, bbox=_sides(bbox), season=season, labels=campaign, seed=seed
-        )
+        area = _sides(bbox)
+        with shop.choices.inside():
+            return next_places(
+                shop, store, shelved, count=count, bbox=area, season=season, labels=campaign, seed=seed
+            )
 
     return next_to_label
 

@@ -47,11 +47,13 @@ def make_adapter(shop: Workshop, caller: Caller, wish: NewAdapter, *, full: bool
     Raises:
         UnknownError: no such label set, or one that the caller may not see.
         ConflictError: the name is somebody else's.
+        BusyError: too many fits at once.
         EmbedstoreError, AdapterError: labels that nothing can be learned from, a season or model that is not there.
     """
     _check(wish)
     labels = _labels(shop, caller, wish)
-    fit = _fitted(shop, labels, wish, full)
+    with shop.fits.inside():
+        fit = _fitted(shop, labels, wish, full)
     label_set = wish.labels if isinstance(wish.labels, str) else None
     return Made(fit, publish(shop, caller, wish.name, fit.files, label_set=label_set))
 

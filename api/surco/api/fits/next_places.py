@@ -24,7 +24,7 @@ from surco.api.search.cell_ranges import centres_of, rows_inside
 from surco.api.search.regions import box_shape
 from surco.embedstore import Store
 from surco.embedstore.cells import parents_of
-from surco.embedstore.matching import cells_within
+from surco.embedstore.polygon_cells import cells_within
 from surco.embedstore.scales import row_scales
 from surco.embedstore.vectors import Source, source_of, table_vectors
 
