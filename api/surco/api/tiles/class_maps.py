@@ -29,13 +29,12 @@ class ClassMap:
 
     styles = ("class", "probability", "uncertainty")
 
-    def colours(self, style: str) -> Colours | None:
-        """The colours of one of `styles`; None for any other."""
+    def colours(self, style: str) -> Colours:
+        """The colours of one of `styles`."""
         if style == "class":
             return ClassColours.of("Class", self.head.classes)
-        if style == "probability":
-            return Ramp("Probability of the likeliest class", 0, 1)
-        return Ramp("Uncertainty (entropy)", 0, 1) if style == "uncertainty" else None
+        probable = style == "probability"
+        return Ramp("Probability of the likeliest class" if probable else "Uncertainty (entropy)", 0, 1)
 
     def picture(self, style: str, shown: Pictured) -> bytes:
         """A picture of one of `styles`."""

@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.params import FromPath
 
 from surco.api.map_products.maps_asked import MapAsked
 from surco.api.map_products.parameters import Resolution, UnitName
@@ -18,7 +17,16 @@ from surco.api.tiles.addresses import MEDIA_TYPES, TileAddress
 from surco.api.tiles.comuna_layer import ComunaLayer
 from surco.api.tiles.descriptions import OPTIONS, tile_answer
 from surco.api.tiles.matrix_sets import CRS, CRS84, QUAD, QUAD_URI, limits, web_mercator_quad
-from surco.api.tiles.parameters import ModelName, Pin, SeasonName
+from surco.api.tiles.parameters import (
+    CollectionName,
+    ColumnName,
+    MatrixSet,
+    ModelName,
+    Pin,
+    RowName,
+    SeasonName,
+    ZoomName,
+)
 from surco.api.tiles.tile_layers import TileLayer, map_layer, table_layer
 from surco.api.tiles.tile_service import Asked, TileService
 from surco.embedstore import Store
@@ -63,7 +71,7 @@ def _matrix_routes() -> list[Any]:
         summary="A tile matrix set",
         **OPTIONS,
     )
-    async def one(request: Req, matrix_set: FromPath[str]) -> Response[Any]:
+    async def one(request: Req, matrix_set: MatrixSet) -> Response[Any]:
         """Its whole definition."""
         _check_quad(matrix_set)
         return _json(web_mercator_quad())
@@ -78,7 +86,7 @@ def _tileset_routes(service: TileService) -> list[Any]:
         summary="Tile sets of a collection",
         **OPTIONS,
     )
-    async def tilesets(request: Req, collection_id: FromPath[str]) -> Response[Any]:
+    async def tilesets(request: Req, collection_id: CollectionName) -> Response[Any]:
         """The tile sets of a collection: one of vector tiles."""
         layer = await _layer(service, collection_id, Chosen())
         here = f"{_root(request)}/collections/{quote(collection_id)}/tiles"
@@ -93,8 +101,8 @@ def _tileset_routes(service: TileService) -> list[Any]:
     )
     async def tileset(
         request: Req,
-        collection_id: FromPath[str],
-        matrix_set: FromPath[str],
+        collection_id: CollectionName,
+        matrix_set: MatrixSet,
         season: SeasonName = None,
         unit: UnitName = "auto",
         res: Resolution = None,
@@ -120,11 +128,11 @@ def _tile_route(service: TileService) -> Any:
     )
     async def tile(
         request: Req,
-        collection_id: FromPath[str],
-        matrix_set: FromPath[str],
-        tile_matrix: FromPath[str],
-        tile_row: FromPath[str],
-        tile_col: FromPath[str],
+        collection_id: CollectionName,
+        matrix_set: MatrixSet,
+        tile_matrix: ZoomName,
+        tile_row: RowName,
+        tile_col: ColumnName,
         season: SeasonName = None,
         unit: UnitName = "auto",
         res: Resolution = None,

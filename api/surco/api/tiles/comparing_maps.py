@@ -48,12 +48,10 @@ class CompareMap:
         """The classes of a, then those that only b has."""
         return tuple(dict.fromkeys((*self.a.head.classes, *self.b.head.classes)))
 
-    def colours(self, style: str) -> Colours | None:
+    def colours(self, style: str) -> Colours:
         """Of "change" agreement and change; of "from" and "to" what changed has the colour of its class in a or b."""
         if style == "change":
             return ClassColours("Comparison", tuple(state.name for state in _STATES), _STATES)
-        if style not in self.styles:
-            return None
         classes = ClassColours.of(f"Changed {style}", self.names)
         return ClassColours(classes.title, ("agree", *classes.names), (_STATES[_SAME], *classes.chosen))
 

@@ -18,7 +18,6 @@ from surco.api.tiles.addresses import TileAddress
 from surco.api.tiles.columns import Column
 from surco.api.tiles.mercator import to_units
 from surco.api.tiles.shapes import Shapes
-from surco.api.tiles.styles import Colours
 from surco.api.tiles.vector_tile import BUFFER, EXTENT, layer, mended, snapped
 
 __all__ = ["ComunaLayer"]
@@ -48,7 +47,7 @@ class ComunaLayer:
         west, south, east, north = shapely.total_bounds(_outlines()).tolist()
         return west, south, east, north
 
-    def colours(self, style: str | None) -> Colours:
+    def style_of(self, style: str | None) -> str:
         """Raises UnknownError: comunas have no pictures."""
         raise _no_pictures()
 

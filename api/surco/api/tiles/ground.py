@@ -65,16 +65,17 @@ class Ground:
         count = len(self.scale)
         return np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
 
-    def colours(self, style: str) -> Colours | None:
-        """The colours of a style that needs no adapter; None for any other."""
+    def has(self, style: str) -> bool:
+        """Whether it is a style that needs no adapter; raises UnknownError for a month that there is not."""
+        return style in ("pca", "quality") or (style.startswith("ndvi:") and self._month(style) >= 0)
+
+    def colours(self, style: str) -> Colours:
+        """The colours of a style that needs no adapter."""
         if style == "pca":
             return PrincipalColours("Embedding")
         if style == "quality":
             return Ramp("Valid fraction", 0, 1)
-        if style.startswith("ndvi:"):
-            month = self._month(style)
-            return Ramp(f"NDVI {self.months()[month]}", -0.1, 0.9, name="brown-green")
-        return None
+        return Ramp(f"NDVI {self.months()[self._month(style)]}", -0.1, 0.9, name="brown-green")
 
     def picture(self, style: str, shown: Pictured) -> bytes:
         """A picture of a style that needs no adapter."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Request
-from litestar.params import QueryParameter
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter, QueryParameter
 
 from surco.api.refusals import InvalidError
 from surco.api.tiles.addresses import MEDIA_TYPES, Form, parsed
@@ -13,12 +14,19 @@ from surco.api.tiles.tile_service import Asked
 from surco.api.web.formats import chosen
 
 __all__ = [
+    "AdapterName",
+    "CollectionName",
+    "ColumnName",
     "FormName",
     "LegendForm",
+    "MatrixSet",
     "ModelName",
     "Pin",
+    "RowName",
     "SeasonName",
+    "SeasonPath",
     "StyleName",
+    "ZoomName",
     "asked_tile",
 ]
 
@@ -50,6 +58,32 @@ SeasonName = Annotated[
 ModelName = Annotated[
     str | None,
     QueryParameter(max_length=200, description="Id of a model, where the store has vectors of several."),
+]
+
+AdapterName = Annotated[
+    str,
+    PathParameter(description="Name of an adapter; GET /maps lists them.", examples=[Example(value="crops")]),
+]
+SeasonPath = Annotated[
+    str, PathParameter(description='Name of a season, or "latest".', examples=[Example(value="2024-25")])
+]
+CollectionName = Annotated[
+    str,
+    PathParameter(description="cells, parcels, comunas or map-ADAPTER.", examples=[Example(value="comunas")]),
+]
+MatrixSet = Annotated[
+    str, PathParameter(description="WebMercatorQuad.", examples=[Example(value="WebMercatorQuad")])
+]
+ZoomName = Annotated[str, PathParameter(description="Zoom, 0 to 22.", examples=[Example(value="5")])]
+ColumnName = Annotated[
+    str, PathParameter(description="Column from the west, 0 to 2^z - 1.", examples=[Example(value="9")])
+]
+RowName = Annotated[
+    str,
+    PathParameter(
+        description="Row from the north, 0 to 2^z - 1; of maps with .mvt, .pbf, .png or @2x.png if you like.",
+        examples=[Example(value="19")],
+    ),
 ]
 
 

@@ -6,6 +6,8 @@ import threading
 from typing import Any
 
 from surco.api.tiles.collection_routes import collection_tile_routes
+from surco.api.tiles.compare_routes import compare_tile_routes
+from surco.api.tiles.embedding_routes import embedding_tile_routes
 from surco.api.tiles.ground import ground_of
 from surco.api.tiles.map_routes import map_tile_routes
 from surco.api.tiles.tile_service import TileService
@@ -18,7 +20,12 @@ __all__ = ["TileService", "tile_routes", "warm_tiles"]
 def tile_routes(server: Server) -> list[Any]:
     """Routes of tiles: below `/maps`, `/tiles`, `/tileMatrixSets` and `/collections/{id}/tiles`."""
     service = TileService(server)
-    return [*map_tile_routes(service), *collection_tile_routes(service)]
+    return [
+        *map_tile_routes(service),
+        *compare_tile_routes(service),
+        *embedding_tile_routes(service),
+        *collection_tile_routes(service),
+    ]
 
 
 def warm_tiles(server: Server) -> threading.Thread:

@@ -51,7 +51,7 @@ class _Content(Protocol):
     def styles(self) -> tuple[str, ...]: ...
     @property
     def ground(self) -> Ground: ...
-    def colours(self, style: str) -> Colours | None: ...
+    def colours(self, style: str) -> Colours: ...
     def picture(self, style: str, shown: Pictured) -> bytes: ...
     def columns(self, outlined: Outlined) -> list[Column]: ...
 
@@ -64,9 +64,9 @@ class BareMap:
 
     styles: tuple[str, ...] = ()
 
-    def colours(self, style: str) -> Colours | None:
-        """None: all styles are the table's own."""
-        return None
+    def colours(self, style: str) -> Colours:
+        """As the table's."""
+        return self.ground.colours(style)
 
     def picture(self, style: str, shown: Pictured) -> bytes:
         """As the table's."""
@@ -110,19 +110,23 @@ class TileLayer:
         """Styles of pictures, the default first."""
         return (*self.content.styles, *GROUND_STYLES)
 
-    def colours(self, style: str | None) -> Colours:
-        """The colours of a style, or of the default.
+    def style_of(self, style: str | None) -> str:
+        """A style that there is, the default for None.
 
         Raises:
             UnknownError: no such style.
         """
         chosen = self.styles[0] if style is None else style
-        found = self.content.colours(chosen) or self.content.ground.colours(chosen)
-        if found is None:
+        if chosen not in self.content.styles and not self.content.ground.has(chosen):
             raise UnknownError(
                 f"Expected style to be one of {', '.join(self.styles)}, got {chosen[:60]!r}. Name one of them."
             )
-        return found
+        return chosen
+
+    def colours(self, style: str) -> Colours:
+        """The colours of a style that there is; of values they take a prediction of many rows."""
+        drawing = self.content if style in self.content.styles else self.content.ground
+        return drawing.colours(style)
 
     def vector(self, tile: TileAddress) -> bytes:
         """A vector tile; nothing where no feature is in it."""
@@ -136,8 +140,7 @@ class TileLayer:
 
     def picture(self, tile: TileAddress, style: str | None, pixels: int) -> bytes:
         """A picture; transparent where nothing is in it."""
-        self.colours(style)
-        chosen = self.styles[0] if style is None else style
+        chosen = self.style_of(style)
         shown = self.content.ground.table.pictured(tile, pixels)
         if not len(shown.rows):
             return palette_png(np.zeros((pixels, pixels), np.uint8), np.zeros((1, 4), np.uint8))

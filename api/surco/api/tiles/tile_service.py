@@ -17,7 +17,6 @@ from litestar import Request, Response
 
 from surco.api.refusals import BusyError, UnknownError
 from surco.api.tiles.addresses import MEDIA_TYPES, Form, TileAddress
-from surco.api.tiles.styles import Colours
 from surco.api.tiles.tile_cache import TileCache
 from surco.api.web.server import Server
 from surco.embedstore import Store
@@ -41,8 +40,8 @@ class Tiled(Protocol):
         """In hex."""
         ...
 
-    def colours(self, style: str | None) -> Colours:
-        """Of a style of pictures, or of the default; raises UnknownError where there is no such style."""
+    def style_of(self, style: str | None) -> str:
+        """A style of pictures, the default for None; raises UnknownError where there is no such style."""
         ...
 
     def vector(self, tile: TileAddress) -> bytes:
@@ -124,7 +123,7 @@ class TileService:
                 "Take the address again from tilejson, or leave v out."
             )
         if asked.form == "png":
-            layer.colours(asked.style)
+            layer.style_of(asked.style)
         zipped = asked.form == "mvt" and "gzip" in request.headers.get("accept-encoding", "")
         key = (
             layer.digest,

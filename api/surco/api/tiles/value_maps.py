@@ -29,10 +29,8 @@ class ValueMap:
 
     styles = ("value", "uncertainty")
 
-    def colours(self, style: str) -> Colours | None:
+    def colours(self, style: str) -> Colours:
         """The colours of one of `styles`, between the 2nd and the 98th percentile of rows drawn over the table."""
-        if style not in self.styles:
-            return None
         if style not in self._spans:
             values = self._shown(style, self.ground.sample())
             known = values[np.isfinite(values)]
