@@ -21,7 +21,7 @@ _EXPECTED = {200, 400, 413, 503, 504}
 
 @dataclass
 class Fuzzed:
-    """What came of it: answers by status (0 is a transfer that broke off), the slowest, and the growth of the server."""
+    """What came of it: answers by status (0: a transfer that broke off), the slowest, and the growth of the server."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_s: float = 0.0

@@ -41,7 +41,7 @@ _PRIVATE: Final = {".server", ".staging", ".writers"}
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """Which of the walls stand; limits and `no_new_privs` always do on Linux."""
+    """Which of the walls stand that a kernel may not have."""
 
     landlock: bool
     system_calls: bool
@@ -95,16 +95,13 @@ def store_parts(store: Path) -> list[Path]:
 
 
 def _limit(memory: int) -> None:
-    for what, most in (
-        (resource.RLIMIT_DATA, _status("VmData") + memory + _SPARE),
+    limits = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: 256}
+    if sys.platform == "linux":
+        limits[resource.RLIMIT_DATA] = _status("VmData") + memory + _SPARE
         # Mapped tables count here and not above: room for them, and an end all the same.
-        (resource.RLIMIT_AS, _status("VmSize") + 2 * memory + (16 << 30)),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-    ):
+        limits[resource.RLIMIT_AS] = _status("VmSize") + 2 * memory + (16 << 30)
+        limits |= {resource.RLIMIT_MEMLOCK: 0, resource.RLIMIT_MSGQUEUE: 0}
+    for what, most in limits.items():
         resource.setrlimit(what, (most, most))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from surco.api.sql_box import frames
-from surco.api.sql_box.cage import memory_in_use, store_parts
+from surco.api.sql_box.cage import Walls, memory_in_use, store_parts
 
 __all__ = ["GoneError", "WorkerProcess"]
 
@@ -96,8 +97,11 @@ class WorkerProcess:
         """Whether so much of its memory is taken between queries that the next one had better get a fresh process."""
         return self.memory > 0.85 * self._memory
 
-    def mark_ready(self) -> None:
-        """Note that it has opened the store, and what memory that takes."""
+    def mark_ready(self, body: bytes) -> None:
+        """Note that it has opened the store, and what memory that takes; say what the kernel does not protect."""
+        walls = msgspec.json.decode(body, type=Walls)
+        if not (walls.landlock and walls.system_calls):
+            logging.getLogger("surco.api").warning("this machine cages SQL only in part: %s", walls)
         self.ready = True
         self.standing = memory_in_use(self.pid)
 

@@ -112,7 +112,7 @@ class Running:
             if kind != frames.READY:
                 fault = msgspec.json.decode(body, type=frames.Fault)
                 raise BusyError(f"Expected a store to ask, got: {fault.message} Ask who runs this server.")
-            self._worker.mark_ready()
+            self._worker.mark_ready(body)
         self._settled = False
         limits, asked = self._limits, self._question
         ask = frames.Ask(

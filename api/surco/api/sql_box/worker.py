@@ -19,7 +19,7 @@ import msgspec
 
 from surco.api.predicting import connect_with_adapters
 from surco.api.sql_box import frames
-from surco.api.sql_box.cage import confine, die_with_parent, limit_cpu
+from surco.api.sql_box.cage import Walls, confine, die_with_parent, limit_cpu
 from surco.api.sql_box.encoders import make_encoder
 from surco.api.sql_box.faults import fault_of, ruins_session, too_many_bytes, too_many_rows
 from surco.api.sql_box.guard import Guard
@@ -41,11 +41,11 @@ def main() -> None:
     _, body = frames.read_frame(channel)
     worker = _Worker(channel, msgspec.json.decode(body, type=frames.Start))
     try:
-        worker.open()
+        walls = worker.open()
     except (ValueError, OSError, duckdb.Error) as error:
         frames.write_frame(channel, frames.ERROR, msgspec.json.encode(fault_of(error, "", worker.path)))
         return
-    frames.write_frame(channel, frames.READY)
+    frames.write_frame(channel, frames.READY, msgspec.json.encode(walls))
     worker.serve()
 
 
@@ -61,11 +61,11 @@ class _Worker:
         self._cancelled = -1
         self._running: tuple[int, duckdb.DuckDBPyConnection] | None = None
 
-    def open(self) -> None:
+    def open(self) -> Walls:
         """Open the store and close the cage."""
         self._connect()
         self._session.execute("SELECT count(*), min(ST_X(geometry)) FROM parcels WHERE false").fetchall()
-        confine(self.path, self._start.memory)
+        return confine(self.path, self._start.memory)
 
     def serve(self) -> None:
         """Answer question after question."""
