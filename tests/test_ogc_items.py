@@ -24,9 +24,15 @@ from ogc_server import ogc_app
 from store_builders import MODEL, cell_ids, cells_batch, unit_vectors
 
 from surco.api.maps import predict_table
+from surco.api.ogc.cql2_sql import cells_queryables
+from surco.api.ogc.filters import row_filter
+from surco.api.ogc.mirrors import mirror_of
+from surco.api.ogc.predictors import predictor_of
 from surco.api.ogc.reference_systems import CRS84, CRS_URIS
+from surco.api.ogc.scanning import Layer, page_rows
 from surco.api.ogc.tokens import Place, written_token
 from surco.embedstore import Season, Store
+from surco.embedstore.vectors import source_of
 
 EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
 BOX = "-71.56,-35.43,-71.54,-35.41"
@@ -331,6 +337,25 @@ def test_a_map_is_filtered_by_what_the_adapter_says(client: TestClient[Any]) -> 
         for each in whole
         if each["properties"]["class"] is None or each["properties"]["uncertainty"] > 0.5
     }
+
+
+def test_a_page_that_takes_long_is_short_and_leads_on(valley: Path) -> None:
+    """Given no time, pages end after each block, empty ones too, and all of them together still have every row once."""
+    store = Store.open(valley)
+    source = source_of(store, "cells")
+    layer = Layer(mirror_of(source), {"season": "2024-25"}, predictor_of(store, "crops"), source)
+    queryables = {**cells_queryables(), **predictor_of(store, "crops").queryables}
+    where = row_filter("class <> 'wheat' AND probability > 0.4", None, queryables, {"class", "probability"})
+    whole = page_rows(layer, 0, 1000, where=where)
+    assert whole.after is None and 0 < len(whole.rows) < CELLS
+    found: list[int] = []
+    start: int | None = 0
+    pages = 0
+    while start is not None:
+        page = page_rows(layer, start, 1000, where=where, enough_s=0, most_s=0)
+        found += page.rows.tolist()
+        start, pages = page.after, pages + 1
+    assert pages == 2 and found == whole.rows.tolist()
 
 
 def test_comunas_are_neighbours_without_gaps(client: TestClient[Any]) -> None:

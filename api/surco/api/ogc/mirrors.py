@@ -54,12 +54,14 @@ class Mirror:
     Attributes:
         rows: (N,) the columns.
         zones: bounds of every 128 rows.
+        comunas: (P,) number of each zone << 16 | code, for the codes that it has (0 where unknown), ascending.
         key: column that names a row: `h3` (ascending numbers) or `id`.
         digest: of the version of the table; two mirrors of one digest have the same rows in the same order.
     """
 
     rows: pa.RecordBatch
     zones: Bounds
+    comunas: npt.NDArray[np.int64]
     key: str
     digest: str
 
@@ -86,6 +88,12 @@ class Mirror:
         if len(doubtful):
             meets[doubtful] = shapely.intersects(region.shape, self.shapes(rows[doubtful]))
         return meets
+
+    def zones_of(self, allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Which zones have a row of one of the comunas that are allowed, (65536,) by code."""
+        found = np.zeros(len(self.zones), np.bool_)
+        found[self.comunas[allowed[self.comunas & 0xFFFF]] >> 16] = True
+        return found
 
     def points(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
         """(M,) shapely points inside the rows: a cell's centre, or one within the outline."""
@@ -125,14 +133,15 @@ def comuna_mirror() -> Mirror:
     """The outlines of the comunas as a mirror."""
     table = comuna_outlines()
     bounds = shapely.bounds(shapely.from_wkb(table["geometry"].to_numpy()))
-    return Mirror(table.combine_chunks().to_batches()[0], shape_zones(bounds), "id", "comunas")
+    rows = table.combine_chunks().to_batches()[0]
+    return Mirror(rows, shape_zones(bounds), _comunas(rows), "id", "comunas")
 
 
 @lru_cache(maxsize=12)
 def _mirror_of(source: Source) -> Mirror:
     if source.info.rows < _SMALL:
         return _made(source)
-    folder = source.folder(f"columns-{ZONE}")
+    folder = source.folder(f"columns-by-{ZONE}")
     if open_sidecar(folder) is None:
         try:
             publish_sidecar(folder, lambda draft: _write(source, draft))
@@ -149,13 +158,14 @@ def _mirror_of(source: Source) -> Mirror:
 def _mapped(source: Source, folder: Path) -> Mirror:
     with pa.memory_map(str(folder / "columns.arrow")) as file:
         rows = pa.ipc.open_file(file).get_batch(0)
-    zones = np.load(folder / "zones.npy", allow_pickle=False)
-    return Mirror(rows, zones, KEYS[source.table], source.digest)
+    zones, codes = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("zones", "comunas"))
+    return Mirror(rows, zones, codes, KEYS[source.table], source.digest)
 
 
 def _write(source: Source, draft: Path) -> dict[str, Any]:
     made = _made(source)
     np.save(draft / "zones.npy", made.zones, allow_pickle=False)
+    np.save(draft / "comunas.npy", made.comunas, allow_pickle=False)
     with (
         pa.OSFile(str(draft / "columns.arrow"), "wb") as file,
         pa.ipc.new_file(file, made.rows.schema) as writer,
@@ -182,7 +192,12 @@ def _made(source: Source) -> Mirror:
         zones = shape_zones(
             shapely.bounds(shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False)))
         )
-    return Mirror(batch, zones, KEYS[source.table], source.digest)
+    return Mirror(batch, zones, _comunas(batch), KEYS[source.table], source.digest)
+
+
+def _comunas(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    codes = rows.column("comuna").fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.unique((np.arange(len(codes)) // ZONE << 16) | codes)
 
 
 def _centres(cells: pa.Array[Any]) -> npt.NDArray[np.float64]:

@@ -69,6 +69,7 @@ def passing(
         cursor.unregister("block")
 
 
+@lru_cache(maxsize=256)
 def passing_comunas(predicate: Predicate) -> npt.NDArray[np.bool_]:
     """Which codes of comunas pass a predicate over the code and its names, asked once for each.
 

@@ -65,7 +65,14 @@ class PageRows:
 
 
 def page_rows(
-    layer: Layer, start: int, limit: int, region: Region | None = None, where: RowFilter = EVERYTHING
+    layer: Layer,
+    start: int,
+    limit: int,
+    region: Region | None = None,
+    where: RowFilter = EVERYTHING,
+    *,
+    enough_s: float = ENOUGH_S,
+    most_s: float = MOST_S,
 ) -> PageRows:
     """Find the rows of a page.
 
@@ -75,6 +82,8 @@ def page_rows(
         limit: most rows.
         region: what a row's outline must meet; None for everywhere.
         where: what its columns must fulfil.
+        enough_s: seconds after which a page that has something is short rather than late.
+        most_s: seconds after which a page that has nothing is empty rather than late.
 
     Raises:
         InvalidError: a filter that cannot be computed for some row.
@@ -82,27 +91,34 @@ def page_rows(
     allowed = None if where.places is None else passing_comunas(where.places)
     found: list[Rows] = [np.empty(0, np.int64)]
     count, began = 0, time.monotonic()
-    for block in _blocks(layer.mirror, start, limit, region, where):
+    for block in _blocks(layer.mirror, start, limit, region, where, allowed):
         rows = _kept(layer, block, region, where, allowed)
         found.append(rows)
         count += len(rows)
         if count > limit:
             whole = np.concatenate(found)
             return PageRows(whole[:limit], int(whole[limit]))
-        if time.monotonic() - began > (ENOUGH_S if count else MOST_S):
+        if time.monotonic() - began > (enough_s if count else most_s):
             after = int(block[-1]) + 1
             return PageRows(np.concatenate(found), after if after < len(layer.mirror) else None)
     return PageRows(np.concatenate(found), None)
 
 
 def _blocks(
-    mirror: Mirror, start: int, limit: int, region: Region | None, where: RowFilter
+    mirror: Mirror,
+    start: int,
+    limit: int,
+    region: Region | None,
+    where: RowFilter,
+    allowed: npt.NDArray[np.bool_] | None,
 ) -> Iterator[Rows]:
     """Rows that may pass, in blocks that grow as long as little is found."""
     first = start // ZONE
     touched = np.ones(len(mirror.zones) - first, np.bool_)
     for boxes in (*where.grounds, *([] if region is None else [region.boxes])):
         touched &= touching(mirror.zones[first:], boxes)
+    if allowed is not None:
+        touched &= mirror.zones_of(allowed)[first:]
     zones = np.flatnonzero(touched) + first
     size, at = max(2, limit // ZONE + 1), 0
     while at < len(zones):
@@ -121,6 +137,8 @@ def _kept(
     if allowed is not None:
         codes = _columns(layer.mirror, rows, ["comuna"])["comuna"].fill_null(0)
         rows = rows[allowed[codes.to_numpy(zero_copy_only=False)]]
+    if region is not None and len(rows):
+        rows = _meeting(layer.mirror, rows, region)
     if where.plain is not None and len(rows):
         names = [
             name
@@ -128,8 +146,6 @@ def _kept(
             if name == "comuna" or f'"{name}"' in where.plain.sql
         ]
         rows = rows[passing(_columns(layer.mirror, rows, names), layer.constants, where.plain)]
-    if region is not None and len(rows):
-        rows = _meeting(layer.mirror, rows, region)
     if where.predicted is None or not len(rows):
         return rows
     columns = {**_columns(layer.mirror, rows, layer.mirror.rows.schema.names), **layer.predicted(rows)}
