@@ -245,6 +245,12 @@ def test_ranges(client: pystac_client.Client, store: Store) -> None:
     assert httpx.get(href, headers={"if-none-match": etag}).status_code == 304
 
 
+def test_methods_that_are_not_there(address: str) -> None:
+    """OPTIONS is answered and another method is refused; neither is a fault."""
+    assert httpx.options(f"{address}/stac/search").status_code == 204
+    assert httpx.delete(f"{address}/stac/search").status_code == 405
+
+
 def test_only_visible_files_are_served(address: str, store: Store) -> None:
     """No path leads out of the store, to its manifests, its adapters, or to what a version does not show."""
     file = store.find("cells").files[0].relative_to(store.path).as_posix()

@@ -23,7 +23,7 @@ class Gate:
         patience_s: for how long.
     """
 
-    def __init__(self, what: str, *, places: int = 1, waiting: int = 16, patience_s: float = 10.0) -> None:
+    def __init__(self, what: str, *, places: int = 1, waiting: int = 16, patience_s: float = 20.0) -> None:
         self._what = what
         self._places = places
         self._patience_s = patience_s

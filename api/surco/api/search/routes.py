@@ -185,7 +185,7 @@ def _embedding_routes(server: Server, sessions: WarmSessions) -> list[Any]:
     embeddings = Embeddings(sessions, limits.max_asked, limits.max_embeddings)
     answers = {
         200: ResponseSpec(
-            bytes, generate_examples=False, media_type="application/json", description="Vectors"
+            dict[str, Any], generate_examples=False, media_type="application/json", description="Vectors"
         )
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response import Redirect
 
@@ -78,6 +79,14 @@ def catalogue_routes(server: Server, stored: StoredCatalogues) -> list[Any]:
         "/stac/queryables",
         summary="STAC API: what filters may name",
         operation_id="stacQueryables",
+        responses={
+            200: ResponseSpec(
+                dict[str, Any],
+                generate_examples=False,
+                media_type="application/schema+json",
+                description="Schema",
+            )
+        },
         **_Options,
     )
     def queryables(request: _Request) -> Response[dict[str, Any]]:

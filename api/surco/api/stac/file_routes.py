@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Response, route
+from litestar import Request, Response, get, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
@@ -24,24 +24,36 @@ _ANSWERS = {
 
 
 def file_routes(server: Server, stored: StoredCatalogues) -> list[Any]:
-    """The handler of `/files/…`."""
+    """Handlers of `/files/…`."""
 
-    @route(
+    def answer(request: Request[Any, Any, Any], path: str) -> Response[Any]:
+        return send_file(request, stored.of(server.store()), path.removeprefix("/"))
+
+    @get(
         "/files/{path:path}",
-        http_method=["GET", "HEAD"],
         sync_to_thread=True,
         guards=[needs("read")],
         tags=["STAC"],
         summary="A file of the store, whole or in part",
-        operation_id=lambda _, method, __: f"file{str(method).title()}",
+        operation_id="file",
         responses=_ANSWERS,
     )
     def file(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[Any]:
         """GeoParquet of the tables, and the models' cards, of the store's latest version.
 
-        Takes `Range` (one of bytes), `If-Range` and `If-None-Match`; the ETag is the file's SHA-256. So DuckDB, GDAL
-        and pyarrow read the rows and columns they need.
+        Takes HEAD too, and `Range` (one of bytes), `If-Range` and `If-None-Match`; the ETag is the file's SHA-256. So
+        DuckDB, GDAL and pyarrow read the rows and columns they need.
         """
-        return send_file(request, stored.of(server.store()), str(path).removeprefix("/"))
+        return answer(request, str(path))
 
-    return [file]
+    @route(
+        "/files/{path:path}",
+        http_method=["HEAD"],
+        sync_to_thread=True,
+        guards=[needs("read")],
+        include_in_schema=False,
+    )
+    def file_head(request: Request[Any, Any, Any], path: FromPath[str]) -> Response[Any]:
+        return answer(request, str(path))
+
+    return [file, file_head]
