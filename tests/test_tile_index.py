@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from store_builders import cell_ids, parcels_batch, squares, unit_vectors
 from tile_stores import cell_store
 
+from surco.api import Settings
+from surco.api.state.database import Database
 from surco.api.tiles.addresses import TileAddress
 from surco.api.tiles.cell_levels import cell_levels
 from surco.api.tiles.mercator import (
@@ -27,7 +29,9 @@ from surco.api.tiles.mercator import (
 )
 from surco.api.tiles.parcel_levels import MOST_OF_A_TILE, parcel_levels
 from surco.api.tiles.pixels import one_of_each
+from surco.api.tiles.routes import warm_tiles
 from surco.api.tiles.tile_tables import CellsTable, tile_table
+from surco.api.web.server import Server
 from surco.embedstore import Season, Store
 from surco.embedstore.vectors import source_of
 
@@ -298,11 +302,14 @@ def test_one_place_is_chosen_for_each_pixel(places: list[tuple[int, int]]) -> No
 
 
 def test_a_large_table_keeps_its_index(tmp_path: Path) -> None:
-    """It is a sidecar of the store, opened again without being made, and made anew where a file was damaged."""
+    """A sidecar that the server makes as it starts is opened again, and made anew where a file was damaged."""
     store = cell_store(tmp_path / "store", cell_ids(100_500))
     source = source_of(store, "cells")
-    codes = cell_levels(source).levels[9].code.copy()
     folder = source.folder("cell-levels-1")
+    warm_tiles(Server(Settings(store.path), Database.open(store.path, None))).join(60)
+    assert (folder / "contents.json").exists()
+    cell_levels.cache_clear()
+    codes = cell_levels(source).levels[9].code.copy()
     written = (folder / "contents.json").stat().st_mtime_ns
     cell_levels.cache_clear()
     assert (cell_levels(source).levels[9].code == codes).all()

@@ -29,7 +29,7 @@ from surco.api.tiles.parameters import (
 )
 from surco.api.tiles.tile_layers import TileLayer, map_layer, table_layer
 from surco.api.tiles.tile_service import Asked, TileService
-from surco.embedstore import Store
+from surco.embedstore import Store, Table
 
 __all__ = ["TILES_CONFORMANCE", "collection_tile_routes"]
 
@@ -169,10 +169,10 @@ async def _layer(service: TileService, name: str, wanted: Chosen) -> TileLayer |
         info = collection.chosen(wanted)
         if info is None:
             raise UnknownError(f"Expected a table of {name}, got none that fits. Leave season and unit out.")
-        table = "parcels" if info.table == "parcels" else "cells"
+        table: Table = "parcels" if info.table == "parcels" else "cells"
         return table_layer(
             store,
-            "parcels" if table == "parcels" else "cells",
+            table,
             season=info.season,
             resolution=info.resolution,
             model_id=info.model_id,

@@ -23,7 +23,7 @@ from surco.api.tiles.parameters import (
 )
 from surco.api.tiles.tile_layers import TileLayer, table_layer
 from surco.api.tiles.tile_service import TileService
-from surco.embedstore import Store
+from surco.embedstore import Store, Table
 
 __all__ = ["embedding_tile_routes"]
 
@@ -84,11 +84,9 @@ def _embedding(season: str, unit: str, res: int | None, model: str | None) -> Na
 
     def open_(store: Store) -> TileLayer:
         held = any(info.table == "cells" for info in store.tables())
-        table = "parcels" if unit == "parcels" or (unit == "auto" and not held) else "cells"
+        table: Table = "parcels" if unit == "parcels" or (unit == "auto" and not held) else "cells"
         wanted = None if season == "latest" else season
-        return table_layer(
-            store, "cells" if table == "cells" else "parcels", season=wanted, resolution=res, model_id=model
-        )
+        return table_layer(store, table, season=wanted, resolution=res, model_id=model)
 
     return NamedLayer(
         ("embedding", season, unit, res, model), open_, f"tiles/embedding/{quote(season)}", query

@@ -12,6 +12,7 @@ from surco.api.tiles.ground import ground_of
 from surco.api.tiles.map_routes import map_tile_routes
 from surco.api.tiles.tile_service import TileService
 from surco.api.web.server import Server
+from surco.embedstore import Table
 from surco.embedstore.vectors import source_of
 
 __all__ = ["TileService", "tile_routes", "warm_tiles"]
@@ -40,10 +41,10 @@ def warm_tiles(server: Server) -> threading.Thread:
     def work() -> None:
         for info in store.tables():
             if info.season in latest:
-                table = "parcels" if info.table == "parcels" else "cells"
+                table: Table = "parcels" if info.table == "parcels" else "cells"
                 source = source_of(
                     store,
-                    "parcels" if table == "parcels" else "cells",
+                    table,
                     season=info.season,
                     resolution=info.resolution,
                     model_id=info.model_id,

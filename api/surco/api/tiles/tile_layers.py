@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -202,7 +202,7 @@ def _opened(store: Store, asked: MapAsked) -> OpenMap:
 
 def _ground(store: Store, opened: OpenMap) -> Ground:
     info = opened.info
-    table: Literal["cells", "parcels"] = "cells" if info.table == "cells" else "parcels"
+    table: Table = "cells" if info.table == "cells" else "parcels"
     source = source_of(store, table, season=info.season, resolution=info.resolution, model_id=info.model_id)
     return ground_of(source, store.start_month)
 
