@@ -352,7 +352,7 @@ def test_a_page_that_takes_long_is_short_and_leads_on(valley: Path) -> None:
     start: int | None = 0
     pages = 0
     while start is not None:
-        page = page_rows(layer, start, 1000, where=where, enough_s=0, most_s=0)
+        page = page_rows(layer, start, 250, where=where, enough_s=0, most_s=0)
         found += page.rows.tolist()
         start, pages = page.after, pages + 1
     assert pages == 2 and found == whole.rows.tolist()
