@@ -112,7 +112,14 @@ def test_accept_chooses_the_format_and_f_wins(client: httpx.Client) -> None:
     assert client.get("/sql", params={"q": "SELECT 1"}, headers={"accept": "image/png"}).status_code == 406
     assert client.get("/sql", params={"q": "SELECT 1", "f": "xls"}).status_code == 400
     assert client.get("/sql", params={"q": "SELECT 1", "fromat": "csv"}).status_code == 400
-    assert client.post("/sql", json={"query": "SELECT 1", "limits": 3}).status_code == 400
+    for body in (
+        {"query": "SELECT 1", "limits": 3},
+        {"query": ""},
+        {},
+        {"query": "SELECT 1", "limit": 10**30},
+    ):
+        assert client.post("/sql", json=body).status_code == 400
+    assert client.get("/sql", params={"q": "SELECT 1", "limit": 10**30}).status_code == 400
 
 
 def test_geometry_is_what_each_format_expects(client: httpx.Client, valley: Path) -> None:

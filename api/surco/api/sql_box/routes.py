@@ -12,6 +12,7 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from surco.api.sql_box.answer import SqlAnswer
+from surco.api.sql_box.description import SqlOperation
 from surco.api.sql_box.encoders import FORMATS
 from surco.api.sql_box.frames import Start
 from surco.api.sql_box.limits import SqlLimits
@@ -26,11 +27,14 @@ from surco.api.web.server import Server
 __all__ = ["SqlBox", "SqlQuestion", "sql_routes"]
 
 _QUOTA = "seconds of SQL"
+_MOST_ROWS = 10**12
 
 Form = Annotated[
     str | None, QueryParameter(max_length=20, description="json, csv, arrow, parquet or geojson")
 ]
-Limit = Annotated[int | None, QueryParameter(ge=1, description="Rows after which the answer ends")]
+Limit = Annotated[
+    int | None, QueryParameter(ge=1, le=_MOST_ROWS, description="Rows after which the answer ends")
+]
 QueryText = Annotated[
     str, QueryParameter(min_length=1, max_length=8_000, description="One SELECT of DuckDB's SQL")
 ]
@@ -47,7 +51,7 @@ class SqlQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: Annotated[
         str, msgspec.Meta(min_length=1, examples=["SELECT season, count(*) AS n FROM cells GROUP BY 1"])
     ]
-    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=_MOST_ROWS)] | None = None
 
 
 class SqlBox:
@@ -110,6 +114,7 @@ def sql_routes(server: Server) -> list[Any]:
         status_code=200,
         guards=[needs("read")],
         operation_id="askSql",
+        operation_class=SqlOperation,
         summary="Answer a query in SQL",
         tags=["SQL"],
     )
@@ -127,6 +132,7 @@ def sql_routes(server: Server) -> list[Any]:
         "/sql",
         guards=[needs("read")],
         operation_id="getSql",
+        operation_class=SqlOperation,
         summary="Answer a short query in SQL",
         tags=["SQL"],
     )
