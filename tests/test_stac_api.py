@@ -287,6 +287,17 @@ def test_pyarrow_reads_a_part(client: pystac_client.Client, store: Store) -> Non
     assert found.equals(pq.read_table(file, columns=["h3", "embedding"], partitioning=None))
 
 
+def test_reading_needs_the_scope(tmp_path: Path) -> None:
+    """Where anonymous callers may not read, neither the catalogue nor a file is told of, nor that a file is there."""
+    store = store_of_seasons(tmp_path / "store")
+    file = store.find("cells").files[0].relative_to(store.path).as_posix()
+    with serving(Settings(store.path, anonymous=())) as address:
+        for method in ("GET", "HEAD"):
+            for path in (file, "nothing"):
+                assert httpx.request(method, f"{address}/files/{path}").status_code == 401
+        assert httpx.get(f"{address}/stac").status_code == 401
+
+
 def test_damage_is_no_answer(tmp_path: Path) -> None:
     """A file that was changed on disk is refused, and never sent as if it were whole."""
     store = store_of_seasons(tmp_path / "store")

@@ -50,7 +50,7 @@ def item_of(store: Store, sessions: WarmSessions, source: Source, example: Examp
         return values
     if example.place is not None:
         return _held(source, *_at(store, sessions, source, *example.place))
-    return _held(source, _key(source, example.id or ""), repr(example.id))
+    return _held(source, _key(source, example.id or ""), repr(example.id)[:80])
 
 
 def _key(source: Source, name: str) -> int | str:

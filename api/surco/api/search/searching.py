@@ -28,7 +28,7 @@ from surco.embedstore.vectors import Source, source_of, table_vectors
 
 __all__ = ["Found", "SearchRequest", "Searching"]
 
-_MOST_EXAMPLES = 1_000
+_MOST_EXAMPLES = 200
 
 Rows = npt.NDArray[np.int64]
 
