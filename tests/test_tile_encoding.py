@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from surco.api.tiles.columns import Column
+from surco.api.tiles.ground import painted_png
 from surco.api.tiles.painting import painted
 from surco.api.tiles.png import palette_png, rgba_png
 from surco.api.tiles.shapes import Shapes
+from surco.api.tiles.styles import ClassColours, Ramp
+from surco.api.tiles.tile_tables import Pictured
 from surco.api.tiles.varints import varint_bytes, varint_sizes, zigzag
 from surco.api.tiles.vector_tile import EXTENT, layer, mended, snapped
+from surco.viewer import rgb
 
 SIZE = 1 << 20
 NUMBERS = st.lists(st.integers(0, 2**63 - 1), max_size=40)
@@ -184,3 +188,24 @@ def test_pictures_open_elsewhere() -> None:
     for data in (palette_png(picture, palette), rgba_png(palette[picture])):
         read = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
         assert (read == palette[picture]).all()
+
+
+def test_more_classes_than_a_palette_holds() -> None:
+    """A map of three hundred classes is drawn in the colours of all of them, and what has none is transparent."""
+    colours = ClassColours.of("Class", [f"class {number}" for number in range(300)])
+    codes = np.array([-1, 0, 254, 255, 299])
+    which = np.array([[0, 1, 2], [3, 4, -1]])
+    data = painted_png(colours, codes, Pictured(np.arange(5), which))
+    read = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    expected = [(0, 0, 0, 0), *((*rgb(colours.chosen[code].colour), 255) for code in codes[1:])]
+    assert [tuple(pixel) for pixel in read.reshape(-1, 4).tolist()] == [*expected, (0, 0, 0, 0)]
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=False, width=32), min_size=1, max_size=30))
+def test_ramps_keep_the_order_of_numbers(values: list[float]) -> None:
+    """A larger number is never further down a ramp, NaN is transparent, and nothing else is."""
+    numbers = np.array(values)
+    places = Ramp("any", -5.0, 20.0).places(numbers).astype(int)
+    assert ((places == 0) == np.isnan(numbers)).all()
+    order = np.argsort(numbers[~np.isnan(numbers)])
+    assert (np.diff(places[~np.isnan(numbers)][order]) >= 0).all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from surco.api.tiles.addresses import MEDIA_TYPES, Form, TileAddress
 from surco.api.tiles.tile_cache import TileCache
 from surco.api.web.server import Server
 from surco.embedstore import Store
+from surco.embedstore.scan import available_threads
 
 __all__ = ["Asked", "TileService", "Tiled"]
 
@@ -75,18 +75,12 @@ class TileService:
     """
 
     def __init__(self, server: Server) -> None:
-        cores = len(os.sched_getaffinity(0))
         self._server = server
         self._opening = ThreadPoolExecutor(2, thread_name_prefix="tile-layers")
-        self._drawing = ThreadPoolExecutor(cores, thread_name_prefix="tiles")
+        self._drawing = ThreadPoolExecutor(available_threads(), thread_name_prefix="tiles")
         self._layers: OrderedDict[Hashable, Future[Any]] = OrderedDict()
         self._lock = Lock()
         self.cache = TileCache(self._drawing, server.settings.tile_cache)
-
-    def close(self) -> None:
-        """Let go of the threads; what is being drawn ends first."""
-        self._opening.shutdown(wait=False, cancel_futures=True)
-        self._drawing.shutdown(wait=False, cancel_futures=True)
 
     async def layer(self, key: tuple[Hashable, ...], open_: Callable[[Store], Layer]) -> Layer:
         """A layer of the store's latest version, opened where it is not yet.
