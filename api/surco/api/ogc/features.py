@@ -94,7 +94,7 @@ def features(layer: Layer, rows: Rows, form: Form) -> list[dict[str, Any]]:
 
 def feature_ids(layer: Layer, rows: Rows) -> list[str]:
     """The ids of rows: the H3 index in hexadecimal, or the parcel's or comuna's own."""
-    values: list[Any] = layer.mirror.rows.column(layer.mirror.key).take(rows).to_pylist()
+    values: list[Any] = layer.mirror.values(layer.mirror.key, rows).to_pylist()
     return [f"{value:x}" for value in values] if layer.mirror.key == "h3" else values
 
 
@@ -105,6 +105,11 @@ def _needs_adapter(layer: Layer, form: Form) -> bool:
 def _drawn(layer: Layer, rows: Rows, form: Form) -> list[Any]:
     if form.geometry == "none":
         return [None] * len(rows)
+    if form.geometry == "polygon" and form.crs == CRS84:
+        rings = layer.mirror.rings(rows)
+        if rings is not None:
+            rounded = np.round(rings, _DECIMALS["degrees"]).tolist()
+            return [{"type": "Polygon", "coordinates": [ring]} for ring in rounded]
     shapes = layer.mirror.points(rows) if form.geometry == "point" else layer.mirror.shapes(rows)
     geographic = form.crs == CRS84 or form.crs.endswith(("/4326", "/5360"))
     moved = turned(shapes, form.crs, _DECIMALS["degrees" if geographic else "metres"])
@@ -125,9 +130,9 @@ def _values(layer: Layer, rows: Rows, name: str) -> list[Any]:
     held = layer.mirror.rows.schema.names
     if name in _NAMES and name not in held:
         known, place = _comuna_names(), _NAMES.index(name)
-        codes = layer.mirror.rows.column("comuna").take(rows).to_pylist()
+        codes = layer.mirror.values("comuna", rows).to_pylist()
         return [known[code][place] if code in known else None for code in codes]
-    return _plain(layer.mirror.rows.column(name).take(rows)) if name in held else [None] * len(rows)
+    return _plain(layer.mirror.values(name, rows)) if name in held else [None] * len(rows)
 
 
 def _plain(column: pa.Array[Any]) -> list[Any]:

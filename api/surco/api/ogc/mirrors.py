@@ -20,8 +20,8 @@ import pyarrow as pa
 import shapely
 
 from surco.api.ogc.comuna_outlines import comuna_outlines
-from surco.api.ogc.regions import Region
-from surco.api.ogc.zones import ZONE, Bounds, cell_bounds, cell_zones, shape_zones
+from surco.api.ogc.regions import Box, Region
+from surco.api.ogc.zones import ZONE, Bounds, cell_bounds, cell_zones, rows_of_zones, shape_zones, touching
 from surco.embedstore.cells import resolutions_of
 from surco.embedstore.files import read_batches
 from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
@@ -44,6 +44,8 @@ _PARCELS = (
 # The centre of a cell in units of 1e-7 degrees, a centimetre, by which a box is searched without the hexagons.
 _CENTRE = ("_lon", "_lat")
 _UNITS = 1e7
+# Byte order, type, number of rings and of corners, all of which H3 writes the same for each hexagon.
+_WKB_HEXAGON = np.dtype([("head", "V13"), ("corners", "<f8", (7, 2))])
 _MAKING = threading.Lock()
 
 
@@ -54,6 +56,7 @@ class Mirror:
     Attributes:
         rows: (N,) the columns.
         zones: bounds of every 128 rows.
+        wide: bounds of every 128 zones.
         comunas: (P,) number of each zone << 16 | code, for the codes that it has (0 where unknown), ascending.
         key: column that names a row: `h3` (ascending numbers) or `id`.
         digest: of the version of the table; two mirrors of one digest have the same rows in the same order.
@@ -61,6 +64,7 @@ class Mirror:
 
     rows: pa.RecordBatch
     zones: Bounds
+    wide: Bounds
     comunas: npt.NDArray[np.int64]
     key: str
     digest: str
@@ -68,9 +72,28 @@ class Mirror:
     def __len__(self) -> int:
         return self.rows.num_rows
 
+    def values(self, name: str, rows: npt.NDArray[np.int64]) -> pa.Array[Any]:
+        """A column's values at (M,) rows."""
+        column = self.rows.column(name)
+        if pa.types.is_primitive(column.type) and column.null_count == 0:
+            # Ten times as fast as Arrow's own for the few rows of a page.
+            taken: pa.Array[Any] = pa.array(column.to_numpy()[rows])
+        else:
+            taken = column.take(rows)
+        return taken
+
+    def rings(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """(M, 7, 2) corners of hexagons, the first again at the end; None where not all outlines are such."""
+        if self.key != "h3" or not len(rows):
+            return None
+        wkb = pa.array(h3ronpy.vector.cells_to_wkb_polygons(self.values("h3", rows))).to_pylist()
+        if {len(each) for each in wkb} != {_WKB_HEXAGON.itemsize}:
+            return None
+        return np.asarray(np.frombuffer(b"".join(wkb), _WKB_HEXAGON)["corners"], np.float64)
+
     def shapes(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
         """(M,) shapely polygons of rows: the hexagon of a cell, or the outline that is stored."""
-        taken = self.rows.column(self.key if self.key == "h3" else "geometry").take(rows)
+        taken = self.values(self.key if self.key == "h3" else "geometry", rows)
         if self.key == "h3":
             taken = pa.array(h3ronpy.vector.cells_to_wkb_polygons(taken))
         return np.asarray(shapely.from_wkb(taken.to_numpy(zero_copy_only=False)), object)
@@ -79,7 +102,7 @@ class Mirror:
         """Which of (M,) rows have an outline that meets a region."""
         if self.key != "h3":
             return np.asarray(shapely.intersects(region.shape, self.shapes(rows)))
-        places = np.stack([self.rows.column(name).take(rows).to_numpy() for name in _CENTRE], axis=1) / _UNITS
+        places = np.stack([self.rows.column(name).to_numpy()[rows] for name in _CENTRE], axis=1) / _UNITS
         resolution = int(resolutions_of(self.rows.column("h3")[:1].to_numpy())[0])
         bounds = cell_bounds(places, resolution)
         meets = region.contains(places)
@@ -88,6 +111,13 @@ class Mirror:
         if len(doubtful):
             meets[doubtful] = shapely.intersects(region.shape, self.shapes(rows[doubtful]))
         return meets
+
+    def zones_touching(self, boxes: tuple[Box, ...]) -> npt.NDArray[np.bool_]:
+        """Which zones touch any of the boxes: looked up in bounds of every 128 zones first."""
+        near = rows_of_zones(np.flatnonzero(touching(self.wide, boxes)), len(self.zones))
+        found = np.zeros(len(self.zones), np.bool_)
+        found[near] = touching(self.zones[near], boxes)
+        return found
 
     def zones_of(self, allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which zones have a row of one of the comunas that are allowed, (65536,) by code."""
@@ -133,8 +163,8 @@ def comuna_mirror() -> Mirror:
     """The outlines of the comunas as a mirror."""
     table = comuna_outlines()
     bounds = shapely.bounds(shapely.from_wkb(table["geometry"].to_numpy()))
-    rows = table.combine_chunks().to_batches()[0]
-    return Mirror(rows, shape_zones(bounds), _comunas(rows), "id", "comunas")
+    rows, zones = table.combine_chunks().to_batches()[0], shape_zones(bounds)
+    return Mirror(rows, zones, shape_zones(zones), _comunas(rows), "id", "comunas")
 
 
 @lru_cache(maxsize=12)
@@ -159,7 +189,7 @@ def _mapped(source: Source, folder: Path) -> Mirror:
     with pa.memory_map(str(folder / "columns.arrow")) as file:
         rows = pa.ipc.open_file(file).get_batch(0)
     zones, codes = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("zones", "comunas"))
-    return Mirror(rows, zones, codes, KEYS[source.table], source.digest)
+    return Mirror(rows, zones, shape_zones(zones), codes, KEYS[source.table], source.digest)
 
 
 def _write(source: Source, draft: Path) -> dict[str, Any]:
@@ -192,7 +222,7 @@ def _made(source: Source) -> Mirror:
         zones = shape_zones(
             shapely.bounds(shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False)))
         )
-    return Mirror(batch, zones, _comunas(batch), KEYS[source.table], source.digest)
+    return Mirror(batch, zones, shape_zones(zones), _comunas(batch), KEYS[source.table], source.digest)
 
 
 def _comunas(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:

@@ -63,7 +63,7 @@ class Predictor:
         self, mirror: Mirror, source: Source, rows: npt.NDArray[np.int64]
     ) -> dict[str, pa.Array[Any]]:
         """The columns of `queryables` for (M,) rows of a table; null where nothing was ever observed."""
-        scale = mirror.rows.column("embedding_scale").take(rows).to_numpy(zero_copy_only=False)
+        scale = mirror.values("embedding_scale", rows).to_numpy(zero_copy_only=False)
         seen = np.isfinite(scale) & (scale > 0)
         vectors = table_vectors(source).embedding[rows[seen]]
         answers = self._classes if self.classes else self._values

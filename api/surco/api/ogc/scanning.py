@@ -15,7 +15,7 @@ from surco.api.ogc.mirrors import Mirror
 from surco.api.ogc.predictors import Predictor
 from surco.api.ogc.regions import Region
 from surco.api.ogc.row_filters import passing, passing_comunas
-from surco.api.ogc.zones import ZONE, rows_of_zones, touching
+from surco.api.ogc.zones import ZONE, rows_of_zones
 from surco.embedstore.vectors import Source
 
 __all__ = ["ENOUGH_S", "MOST_S", "Layer", "PageRows", "page_rows"]
@@ -116,7 +116,7 @@ def _blocks(
     first = start // ZONE
     touched = np.ones(len(mirror.zones) - first, np.bool_)
     for boxes in (*where.grounds, *([] if region is None else [region.boxes])):
-        touched &= touching(mirror.zones[first:], boxes)
+        touched &= mirror.zones_touching(boxes)[first:]
     if allowed is not None:
         touched &= mirror.zones_of(allowed)[first:]
     zones = np.flatnonzero(touched) + first
