@@ -24,8 +24,6 @@ __all__ = ["SqlAnswer"]
 
 _HELD = 1 << 20
 
-Parts = Callable[[], Any]
-
 
 class SqlAnswer(ASGIResponse):
     """The answer to one question.

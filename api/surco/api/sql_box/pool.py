@@ -41,7 +41,7 @@ class Pool:
                 worker = self._idle.pop()
                 if worker.alive and worker.sees_all:
                     return worker
-                worker.kill()
+                self._starter.submit(worker.bury)
         try:
             return await asyncio.wrap_future(self._starter.submit(self._started))
         except BaseException:
@@ -52,12 +52,14 @@ class Pool:
     def give_back(self, worker: WorkerProcess) -> None:
         """Keep a worker for the next query, or replace it where it is dead, unsettled or worn."""
         healthy = worker.alive and worker.ready and not worker.worn
-        if not healthy:
-            worker.kill()
         with self._lock:
             self._out -= 1
             if healthy:
                 self._idle.append(worker)
+        if not healthy and self._end.alive:
+            # The memory of a large process takes a moment to be given back: not on the event loop.
+            worker.kill()
+            self._starter.submit(worker.bury)
         self.fill()
 
     def fill(self) -> None:
@@ -77,7 +79,7 @@ class Pool:
     def _started(self) -> WorkerProcess:
         worker = WorkerProcess(self._start)
         with self._lock:
-            self._all -= {each for each in self._all if not each.alive}
+            self._all -= {each for each in self._all if not each.alive}  # buried, or about to be
             self._all.add(worker)
         return worker
 
@@ -98,4 +100,4 @@ class Pool:
 def _end(starter: ThreadPoolExecutor, workers: set[WorkerProcess]) -> None:
     starter.shutdown(wait=False, cancel_futures=True)
     for worker in list(workers):
-        worker.kill()
+        worker.bury()

@@ -62,6 +62,7 @@ class WorkerProcess:
         ours.setblocking(False)
         self._socket = ours
         self._read = bytearray()
+        self._killed = False
         self._memory = start.memory
         self.ready = False
         self.standing = 0
@@ -74,8 +75,8 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
+        """Whether it has not ended, nor been told to."""
+        return self._process.poll() is None and not self._killed
 
     @property
     def sees_all(self) -> bool:
@@ -135,8 +136,13 @@ class WorkerProcess:
             self._socket.send(frames.HEADER.pack(frames.CANCEL, len(body)) + body)
 
     def kill(self) -> None:
-        """End it now, whatever it does."""
+        """End it now, whatever it does; whoever waits for its next frame is told that it is gone."""
+        self._killed = True
         self._process.kill()
+
+    def bury(self) -> None:
+        """End it, and let go of what it left; nobody may be waiting for a frame of it."""
+        self.kill()
         self._process.wait()
         self._socket.close()
 

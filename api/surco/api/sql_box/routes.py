@@ -18,6 +18,7 @@ from surco.api.sql_box.frames import Start
 from surco.api.sql_box.limits import SqlLimits
 from surco.api.sql_box.pool import Pool
 from surco.api.sql_box.running import Question, Running, running
+from surco.api.sql_box.search_files import SearchFiles
 from surco.api.sql_box.slots import Slots
 from surco.api.state import quotas
 from surco.api.web.callers import Caller, needs
@@ -67,6 +68,7 @@ class SqlBox:
         )
         self.pool = Pool(start, self.limits.workers)
         self._slots = Slots(self.limits.workers, self.limits.line, self.limits.wait_s)
+        self._search_files = SearchFiles()
         self._server = server
 
     async def answer(
@@ -83,8 +85,10 @@ class SqlBox:
         await asyncio.to_thread(
             quotas.check, self._server.database, caller, _QUOTA, self.limits.seconds_per_hour
         )
-        version = await asyncio.to_thread(lambda: self._server.store().version)
-        question = Question(query, form, version, limit)
+        store = await asyncio.to_thread(self._server.store)
+        if "nearest" in query.lower():
+            await asyncio.to_thread(self._search_files.see_to, store)
+        question = Question(query, form, store.version, limit)
 
         async def spent(seconds: float) -> None:
             await asyncio.to_thread(self._spend, caller, seconds)

@@ -107,8 +107,7 @@ class Running:
     async def _begin(self) -> None:
         if not self._worker.ready:
             self._settled = False
-            async with asyncio.timeout(_START_S):
-                kind, body = await self._worker.frame()
+            kind, body = await self._first_frame()
             if kind != frames.READY:
                 fault = msgspec.json.decode(body, type=frames.Fault)
                 raise BusyError(f"Expected a store to ask, got: {fault.message} Ask who runs this server.")
@@ -126,6 +125,15 @@ class Running:
             cpu_s=limits.cpu_s,
         )
         await self._worker.send(frames.ASK, msgspec.json.encode(ask))
+
+    async def _first_frame(self) -> tuple[bytes, bytes]:
+        try:
+            async with asyncio.timeout(_START_S):
+                return await self._worker.frame()
+        except TimeoutError as error:
+            raise BusyError(
+                f"Expected a process for SQL to open the store within {_START_S:g} s, got none. Ask again later."
+            ) from error
 
     async def _next(self, left_s: float) -> tuple[bytes, bytes]:
         began = time.monotonic()
@@ -177,7 +185,12 @@ class Running:
 @asynccontextmanager
 async def running(pool: Pool, question: Question, limits: SqlLimits) -> AsyncIterator[Running]:
     """A query in a worker of the pool; whatever happens, at the end it has stopped and the worker is back or dead."""
-    worker = await pool.take()
+    try:
+        worker = await pool.take()
+    except OSError as error:
+        raise BusyError(
+            f"Expected a process for SQL, got: {error.strerror}. Ask again in a few seconds."
+        ) from error
     query = Running(worker, question, limits)
     watch = asyncio.create_task(query.watch())
     try:
