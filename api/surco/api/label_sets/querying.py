@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
@@ -150,8 +149,3 @@ def parse_since(text: str | None) -> datetime | None:
             f"Expected since= a day or moment such as 2024-12-31T18:00:00Z, got {text[:40]!r}. Correct it."
         ) from error
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def said_columns(labels: list[Label]) -> dict[str, list[Any]]:
-    """Fields as columns, for tables."""
-    return {name: [label.said[name] for label in labels] for name in labels[0].said} if labels else {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from surco.api.label_sets.upload_columns import UploadWishes, names_places, plain_name, recognise
 from surco.api.label_sets.upload_crs import said_crs
@@ -50,8 +52,37 @@ def _opened(path: Path, kind: TableKind, wishes: UploadWishes) -> AbstractContex
 
     if kind == "GeoParquet":
         return parquet_source(path)
+    if kind == "GeoPackage":
+        _refuse_programs(path, wishes.name)
     layer = wishes.layer if kind == "GeoPackage" else None
     return gdal_source(path, kind, layer, wishes.encoding)
+
+
+def _refuse_programs(path: Path, name: str) -> None:
+    """Views that stand for layers or for the list of layers are queries, which a driver would run by opening the file.
+
+    Only the schema is read here, which runs nothing.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as base:
+            views = {
+                str(row[0]).lower()
+                for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+            }
+            odd = sorted(view for view in views if view.startswith("gpkg_"))
+            if not odd:
+                layers = {str(row[0]).lower() for row in base.execute("SELECT table_name FROM gpkg_contents")}
+                odd = sorted(views & layers)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise InvalidError(
+            f"Expected a GeoPackage in {name}, got a database that cannot be read ({str(error)[:160]}). "
+            "Export it again."
+        ) from error
+    if odd:
+        raise InvalidError(
+            f"Expected layers of {name} to be plain tables, got the view {odd[0][:60]!r}. Views are programs "
+            "and are not run: save the layer as a table of its own."
+        )
 
 
 def _features(batch: Features, kept: set[str], also: dict[str, str]) -> Iterator[Feature]:
