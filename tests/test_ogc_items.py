@@ -233,6 +233,8 @@ def test_a_box_may_cross_the_antimeridian_or_hold_nothing(client: TestClient[Any
     } == items(client, "cells", bbox=BOX) | {"timeStamp": "", "links": []}
     page = items(client, "cells", bbox="0,0,1,1")
     assert (page["numberMatched"], page["features"], link(page, "next")) == (0, [], None)
+    place = items(client, "cells", bbox="270465,6076000,270465,6076000", bbox_crs=EPSG + "32719")
+    assert place["numberReturned"] == 1
 
 
 @pytest.mark.parametrize("code", ["4326", "3857", "32718", "32719", "5360", "5361", "5362"])
@@ -460,6 +462,13 @@ def test_pages_come_as_tables_too(client: TestClient[Any]) -> None:
         ("/collections/cells/items?bbox=1,2,3,inf", 400, "west,south,east,north"),
         ("/collections/cells/items?bbox=-71,-35,-70,-36", 400, "south below north"),
         ("/collections/cells/items?bbox=200,-36,210,-35", 400, "bbox-crs"),
+        (
+            f"/collections/cells/items?bbox=-1e308,-1e308,1e308,1e308&bbox-crs={EPSG}3857",
+            400,
+            "reference system",
+        ),
+        (f"/collections/cells/items?bbox=1e7,1e7,2e7,2e7&bbox-crs={EPSG}32719", 400, "bbox-crs"),
+        ("/collections/cells/items?filter=comuna_name%20LIKE%20'%25%5C'", 400, "computed for every feature"),
         ("/collections/cells/items?bbox=1,2,3,4&bbox-crs=EPSG:9999", 400, "bbox-crs to be one of"),
         ("/collections/cells/items?crs=http://x/y", 400, "crs to be one of"),
         ("/collections/cells/items?datetime=yesterday", 400, "2024-05-01/2025-04-30"),

@@ -26,6 +26,8 @@ CRS_URIS: Final = (CRS84, *(f"http://www.opengis.net/def/crs/EPSG/0/{code}" for 
 _PER_THREAD = threading.local()
 # A straight side of a box in one system is bent in another.
 _POINTS_A_SIDE = 21
+# Half the earth's circumference is 20 million metres.
+_FARTHEST = 1e9
 
 
 def known_crs(uri: str | None, parameter: str) -> str:
@@ -67,8 +69,14 @@ def to_lonlat(uri: str) -> Reproject | None:
 
     def reproject(shape: Any) -> Any:
         west, south, east, north = shape.bounds
-        longest = max(east - west, north - south, 1e-12)
-        dense = shapely.segmentize(shape, longest / _POINTS_A_SIDE)
+        if max(map(abs, shape.bounds)) > _FARTHEST:
+            raise InvalidError(
+                f"Expected coordinates of {uri} below {_FARTHEST:,.0f}, got {shape.bounds}. Correct them, or name the "
+                "reference system that they are in."
+            )
+        longest = max(east - west, north - south)
+        # What is a single place has no sides.
+        dense = shapely.segmentize(shape, longest / _POINTS_A_SIDE) if longest > 0 else shape
         return shapely.transform(dense, lambda xy: np.stack(transformer.transform(*xy.T), axis=1))
 
     return reproject
