@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +26,7 @@ import shapely
 from browser import serving
 from checkers import gpio_check
 from litestar.testing import TestClient
-from map_stores import CROPS, CURICO, NOW, PARCELS, TALCA, UNSEEN, map_store
+from map_stores import BEFORE, CROPS, CURICO, NOW, PARCELS, TALCA, UNSEEN, map_store
 from rasterio.shutil import copy as raster_copy
 from store_builders import MODEL, cell_ids, cells_batch, unit_vectors
 
@@ -290,6 +293,29 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Store:
     with store.transaction() as tx:
         tx.put_cells([cells_batch(cell_ids(100_000), vectors)], model_id=MODEL, season=NOW, resolution=9)
     return store
+
+
+def test_memory_does_not_grow_with_the_map(tmp_path: Path) -> None:
+    """A map of 200,000 cells takes hardly more memory than one of 60,000: what was sent is not kept."""
+    store = map_store(tmp_path / "store", 200)
+    with store.transaction() as tx:
+        for season, count in ((BEFORE, 60_000), (NOW, 200_000)):
+            rows = cells_batch(cell_ids(count), unit_vectors(count))
+            tx.put_cells([rows], model_id=MODEL, season=season, resolution=9)
+    words = [
+        sys.executable,
+        str(Path(__file__).with_name("export_memory.py")),
+        str(store.path),
+        BEFORE.name,
+        NOW.name,
+    ]
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": paths}
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["body"] > 70 and found["grown"] < 0.6 * found["body"], found
 
 
 def workers() -> int:
