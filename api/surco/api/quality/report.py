@@ -18,8 +18,8 @@ from surco.api.quality.drift import measured_drift
 from surco.api.quality.holes import found_holes
 from surco.api.quality.seams import measured_seams
 from surco.api.quality.tallies import tally_of
+from surco.api.search.asked_tables import asked_source
 from surco.embedstore import Season, Store, Table
-from surco.embedstore.selection import unit_table
 from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
 from surco.embedstore.vectors import Source, source_of
 
@@ -60,6 +60,7 @@ class Reports:
 
     def __init__(self, long_s: float = _LONG_S) -> None:
         self._kept: Kept[Json] = Kept(8)
+        self._asked: Kept[_Asked] = Kept(32)
         self._long_s = long_s
 
     def of(
@@ -72,7 +73,9 @@ class Reports:
         model_id: str | None = None,
     ) -> Json:
         """As `quality_report`, computed once for each version of a table."""
-        asked = _asked(store, table, season, resolution, model_id)
+        named = (table, season, resolution, model_id)
+        meant = (str(store.path), store.version, *named)
+        asked = self._asked.get(meant, lambda: _asked(store, *named))
         report = self._kept.get(asked, lambda: _stored_or_measured(asked, self._long_s))
         return {"version": store.version, **report}
 
@@ -108,9 +111,7 @@ def quality_report(
 def _asked(
     store: Store, table: Table | None, season: str | None, resolution: int | None, model_id: str | None
 ) -> _Asked:
-    source = source_of(
-        store, table or unit_table(store, None), season=season, resolution=resolution, model_id=model_id
-    )
+    source = asked_source(store, table, season, resolution, model_id)
     info = source.info
     names = {
         other.season

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from surco.api.refusals import ConflictError, InvalidError, TooLargeError
+from surco.api.search.asked_tables import asked_source
 from surco.api.search.embedding_requests import EmbeddingsRequest, wanted_columns
 from surco.api.search.parcel_places import parcels_at
 from surco.api.search.region_rows import Looking
@@ -24,8 +25,7 @@ from surco.api.search.row_groups import RowReader
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
 from surco.embedstore.cells import resolutions_of
-from surco.embedstore.selection import unit_table
-from surco.embedstore.vectors import KEYS, Source, source_of, table_vectors
+from surco.embedstore.vectors import KEYS, Source, table_vectors
 
 __all__ = ["Embeddings", "EmbeddingsFound"]
 
@@ -82,8 +82,7 @@ class Embeddings:
             TooLargeError: more than one answer takes.
             UnknownError, TimedOutError, StoreError, ModelMismatchError: as a search.
         """
-        table = asked.table or unit_table(store, None)
-        source = source_of(store, table, season=asked.season, resolution=asked.res, model_id=asked.model)
+        source = asked_source(store, asked.table, asked.season, asked.res, asked.model)
         columns = wanted_columns(source, asked.columns, asked.vectors, located=located)
         if asked.points is None and asked.ids is None:
             return self._of_area(store, source, asked, columns)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from surco.api.refusals import InvalidError, TooLargeError
+from surco.api.search.asked_tables import asked_source
 from surco.api.search.examples import Example, item_of
 from surco.api.search.gate import Gate
 from surco.api.search.region_rows import Looking
@@ -22,9 +23,8 @@ from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Contrast, HowFound, SearchError, Store, Table, how_found
 from surco.embedstore.asking import Wanted, direction_of
 from surco.embedstore.inverted import LARGEST_K, stored_lists
-from surco.embedstore.selection import unit_table
 from surco.embedstore.similar import similar_rows
-from surco.embedstore.vectors import Source, source_of, table_vectors
+from surco.embedstore.vectors import Source, table_vectors
 
 __all__ = ["Found", "SearchRequest", "Searching"]
 
@@ -122,13 +122,7 @@ class Searching:
         began = time.perf_counter()
         self._check(asked)
         region = Region.asked(asked.bbox, asked.area, asked.comuna, asked.region)
-        source = source_of(
-            store,
-            asked.table or unit_table(store, None),
-            season=asked.season,
-            resolution=asked.res,
-            model_id=asked.model,
-        )
+        source = asked_source(store, asked.table, asked.season, asked.res, asked.model)
         what = self._wanted(store, source, asked)
         everywhere = asked.filter is None and region == Region()
         quick = everywhere and _knows(source, what, asked)
