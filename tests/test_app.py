@@ -24,7 +24,6 @@ from surco.api.refusals import ExportError, SettingsError
 from surco.api.settings import Settings
 from surco.embedstore import StoreError
 
-PARCELS = {"unit": "parcels"}
 
 
 @pytest.fixture(scope="module")
@@ -55,89 +54,26 @@ def test_overview_says_what_is_there(client: TestClient) -> None:
     assert west < -71.25 < east and south < -34.985 < north
 
 
-def test_map_of_parcels_is_right(client: TestClient, valley: Valley) -> None:
-    """Each parcel has its crop, its outline and its hectares."""
-    answer = client.get("/api/map", params=PARCELS).json()
-    names = [answer["classes"][i]["name"] for i in answer["class"]]
-    truth = {f"P{n:03d}": crop for n, crop in enumerate(valley.crops)}
-    assert dict(zip(answer["id"], names, strict=True)) == truth
-    outlines = dict(zip(answer["id"], answer["polygons"], strict=True))
-    assert shapely.equals_exact(shapely.Polygon(outlines["P007"][0][0]), valley.outlines[7], 1e-6)
-    assert all(1 < ha < 3 for ha in answer["area_ha"]) and min(answer["probability"]) > 50
-
-
-def test_map_of_cells_is_right(client: TestClient, valley: Valley) -> None:
-    """Cells inside a parcel have its crop; the resolution can be chosen."""
-    answer = client.get("/api/map", params={"unit": "cells"}).json()
-    assert answer["resolution"] == 11 and len(answer["id"]) > 500 and "polygons" not in answer
-    predicted = predict_table(valley.store, "crops", unit="cells")
-    centres = shapely.centroid(predicted.places.polygons())
-    inside = shapely.within(centres, shapely.buffer(valley.outlines[12], -1e-5))
-    assert inside.sum() > 3
-    assert {predicted.classes[i] for i in predicted.class_index[inside]} == {valley.crops[12]}
-    assert answer["class"] == predicted.class_index.tolist()
-    coarse = client.get("/api/map", params={"unit": "cells", "res": 9}).json()
-    assert coarse["resolution"] == 9 and len(coarse["id"]) < len(answer["id"]) / 10
-
-
-def test_areas_add_up_and_are_called_what_they_are(client: TestClient) -> None:
-    """Hectares by class sum to the whole and are labelled as counted from the map."""
-    answer = client.get("/api/areas", params=PARCELS).json()
-    whole = sum(client.get("/api/map", params=PARCELS).json()["area_ha"])
-    assert (
-        sum(c["hectares"] for c in answer["classes"])
-        == pytest.approx(answer["total_ha"])
-        == pytest.approx(whole, abs=0.01)
-    )
-    assert sum(c["places"] for c in answer["classes"]) == 40
-    assert "not a survey estimate" in answer["method"]
-
-
-def test_ndvi_and_colours_follow_the_map(client: TestClient) -> None:
-    """One value a place for a month, null where unseen; three a place for colours."""
-    count = len(client.get("/api/map", params=PARCELS).json()["id"])
-    january = client.get("/api/ndvi", params={**PARCELS, "month": 8}).json()["ndvi"]
-    assert len(january) == count and max(january) > 70
-    assert client.get("/api/ndvi", params={**PARCELS, "month": 2}).json()["ndvi"] == [None] * count
-    assert len(client.get("/api/colours", params=PARCELS).json()["rgb"]) == 3 * count
-
-
-def test_place_in_full(client: TestClient, valley: Valley) -> None:
-    """Probabilities that sum to one, twelve months, quality, and what was declared."""
-    place = client.get("/api/place", params={**PARCELS, "id": "P005"}).json()
-    assert sum(place["probabilities"]) == pytest.approx(1, abs=0.01)
-    assert place["said"] == valley.crops[5] and place["comuna"] == 7301
-    assert place["address"] == ["Curicó", "Curicó", "Maule"]
-    assert len(place["ndvi"]) == len(place["months"]) == 12 and place["ndvi"][2] is None
-    assert set(place["quality"]) == {"n_pixels", "valid_fraction", "n_optical", "n_radar"}
-    assert shapely.contains_xy(valley.outlines[5], place["lon"], place["lat"])
-
-
-@pytest.mark.parametrize("unit", ["cells", "parcels"])
-def test_similar_places_are_of_the_same_crop(client: TestClient, unit: str) -> None:
-    """Neighbours come most similar first, never the place itself, and share its class."""
-    answer = client.get("/api/map", params={"unit": unit}).json()
-    item, kind = answer["id"][0], answer["class"][0]
-    found = client.get("/api/similar", params={"unit": unit, "id": item, "k": 3}).json()["items"]
-    assert len(found) == 3 and item not in [f["id"] for f in found]
-    assert {f["class"] for f in found} == {kind}
-    assert [f["similarity"] for f in found] == sorted((f["similarity"] for f in found), reverse=True)
+def test_borders_and_names_cover_the_country(client: TestClient) -> None:
+    """Every comuna on land has an outline, and a name inside it; regions have names of their own."""
+    shapes = client.get("/api/borders").json()["features"]
+    named = client.get("/api/names").json()["names"]
+    comunas = {each["name"]: each["position"] for each in named if each["rank"] == "comuna"}
+    assert len(shapes) > 340 and len(comunas) > 340
+    outlines = {f["properties"]["name"]: shapely.from_geojson(json.dumps(f["geometry"])) for f in shapes}
+    inside = [outlines[name].buffer(0.02).contains(shapely.Point(comunas[name])) for name in outlines]
+    assert np.mean(inside) > 0.99
+    assert {"Maule", "Ñuble"} <= {each["name"] for each in named if each["rank"] == "region"}
 
 
 @pytest.mark.parametrize(
     ("address", "status", "words"),
     [
-        ("/api/map?season=1999-00", 404, "2024-25"),
-        ("/api/map?adapter=none", 404, "crops"),
-        ("/api/map?unit=cells&res=7", 404, "resolution 7"),
-        ("/api/map?unit=hexes", 400, "unit"),
-        ("/api/map?res=99", 400, "res"),
-        ("/api/ndvi?month=12", 400, "month"),
-        ("/api/ndvi", 400, "month"),
-        ("/api/place?id=P999", 404, "P999"),
-        ("/api/similar?unit=cells&id=zzz", 404, "zzz"),
-        ("/api/similar?id=P001&k=0", 400, "k"),
-        ("/api/similar?id=P001&k=100000", 413, "200"),
+        ("/maps/crops/1999-00/tilejson", 404, "2024-25"),
+        ("/maps/none/2024-25/tilejson", 404, "crops"),
+        ("/maps/crops/2024-25/tilejson?res=99", 400, "res"),
+        ("/search?id=P001&table=parcels&k=0", 400, "k"),
+        ("/api/overview?adapter=crops", 400, "adapter"),
         ("/static/..%2fpage.py", 404, "address"),
         ("/static/page.html", 404, "main.js"),
         ("/wp-admin", 404, "/wp-admin"),
@@ -160,7 +96,7 @@ def test_a_missing_file_of_the_store_names_no_path(tmp_path: Path) -> None:
     broken = build_valley(tmp_path / "roto", columns=2, rows=2)
     with TestClient(create_app(Settings(store=broken.path))) as client:
         next(broken.path.glob("parcels/**/*.parquet")).unlink()
-        answer = client.get("/api/map", params=PARCELS)
+        answer = client.get("/collections/parcels/items")
     assert answer.status_code == 404 and "roto/parcels" in answer.json()["detail"]
     assert str(tmp_path) not in answer.text
 
@@ -183,7 +119,7 @@ def test_basemap_host_is_the_only_addition(valley: Valley) -> None:
     assert rules["script-src"] == "'self'"
 
 
-@pytest.mark.parametrize("address", ["/static/deck.js", "/api/map?unit=cells"])
+@pytest.mark.parametrize("address", ["/static/deck.js", "/api/names"])
 def test_bodies_are_compressed_and_not_sent_twice(client: TestClient, address: str) -> None:
     """Gzip where it is taken, plain where it is not, 304 for what the client has."""
     small = client.get(address, headers={"accept-encoding": "gzip"})
@@ -194,36 +130,18 @@ def test_bodies_are_compressed_and_not_sent_twice(client: TestClient, address: s
     assert again.status_code == 304 and again.content == b""
 
 
-def test_store_without_adapter_still_answers(tmp_path: Path) -> None:
-    """Places and colours are there; classes are not, and areas say what to do."""
-    bare = build_valley(tmp_path / "bare", columns=3, rows=2, adapter=False)
-    with TestClient(create_app(Settings(store=bare.path))) as client:
-        answer = client.get("/api/map").json()
-        assert answer["adapter"] is None and answer["classes"] == [] and len(answer["id"]) == 6
-        assert client.get("/api/place", params={"id": "P001"}).json()["probabilities"] is None
-        assert client.get("/api/similar", params={"id": "P001", "k": 2}).json()["items"][0]["class"] is None
-        assert "surco adapters fit" in client.get("/api/areas").json()["detail"]
-
-
 def test_a_new_version_of_the_store_is_seen(tmp_path: Path) -> None:
     """What another process commits shows at the next question, without a restart."""
     bare = build_valley(tmp_path / "grows", columns=3, rows=2, adapter=False)
     full = build_valley(tmp_path / "full", columns=3, rows=2)
     files = {f.name: f.read_bytes() for f in full.store.adapter_dir("crops").iterdir()}
     with TestClient(create_app(Settings(store=bare.path))) as client:
-        assert client.get("/api/map").json()["adapter"] is None
+        before = client.get("/api/overview").json()
+        assert before["adapters"] == [] and before["defaults"]["adapter"] is None
         with bare.store.transaction() as write:
             write.put_adapter("crops", files)
-        assert client.get("/api/map").json()["adapter"] == "crops"
+        assert [each["name"] for each in client.get("/api/overview").json()["adapters"]] == ["crops"]
         assert client.get("/health").json() == {"status": "ok", "version": 2}
-
-
-def test_maps_are_bounded(valley: Valley) -> None:
-    """The finest resolution that fits is chosen; a larger one is refused with the remedy."""
-    with TestClient(create_app(Settings(store=valley.path, max_places=100))) as client:
-        assert client.get("/api/map", params={"unit": "cells"}).json()["resolution"] == 9
-        refused = client.get("/api/map", params={"unit": "cells", "res": 11})
-    assert refused.status_code == 413 and "coarser" in refused.json()["detail"]
 
 
 def test_a_folder_that_is_no_store_is_refused_at_once(tmp_path: Path) -> None:

@@ -156,6 +156,24 @@ def test_pictures_have_the_viewers_colours(valley: Valley, client: TestClient[An
     assert wrong <= 2  # whose middle is on an edge
 
 
+def test_classes_can_be_singled_out(client: TestClient[Any]) -> None:
+    """The others step back into one grey that lets the ground through; a class that there is not is refused."""
+    one, other = CROPS[:2]
+    drawn = [
+        pixels(client.get(path_of(14, ".png"), params={"unit": "parcels", "style": style}))
+        for style in ("class", f"class:{one}", f"class:{one}~{other}")
+    ]
+    whole, single, both = drawn
+    shown = whole[..., 3] > 0
+    kept = (single == whole).all(axis=2) & shown
+    back = (single[..., 3] == 60) & shown
+    assert kept.any() and back.any() and (kept | back | ~shown).all()
+    assert {tuple(c) for c in single[kept].tolist()} == {(*rgb(class_styles([one])[0].colour), 255)}
+    assert (both[..., 3] == 255).sum() > kept.sum()
+    refused = client.get(path_of(14, ".png"), params={"style": "class:none"})
+    assert refused.status_code == 404 and "class:none" in refused.json()["detail"]
+
+
 def test_styles_and_legends(client: TestClient[Any]) -> None:
     """Every style is drawn in colours of its legend, which is to be had as JSON and as a picture."""
     months = [f"ndvi:{number}" for number in (0, 11)] + ["ndvi:2024-10"]

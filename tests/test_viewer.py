@@ -175,10 +175,15 @@ def test_page_facts_cannot_break_out_of_their_block() -> None:
 
 def test_every_word_stands_in_both_languages() -> None:
     """What the page says in Spanish it can say in English."""
-    text = (STATIC / "words.js").read_text(encoding="utf-8").split("let language")[0]
     spanish, english = (
-        set(re.findall(r'(?:^\s*|,\s+)"?([a-z][\w-]*)"?: ["(]', part, re.M))
-        for part in text.split("es: {")[1].split("\n  en: {")
+        set(
+            re.findall(
+                r'(?:^\s*|,\s+)"?([a-z][\w-]*)"?: ["(]',
+                (STATIC / f"words_{language}.js").read_text(encoding="utf-8"),
+                re.M,
+            )
+        )
+        for language in ("es", "en")
     )
     used = set(re.findall(r'data-(?:t|label)="([\w-]+)"', (STATIC / "page.html").read_text(encoding="utf-8")))
     assert spanish == english

@@ -178,12 +178,12 @@ def test_sql_predicts_values(place: Path, fitted: str) -> None:
 
 
 def test_the_server_draws_crops_beside_a_yield(place: Path, fitted: str) -> None:
-    """The page offers the adapters that have classes; a class map of a yield is refused with a sentence."""
+    """The page offers both, each with its task; a class map of a yield is refused with a sentence."""
     from litestar.testing import TestClient
 
     with TestClient(create_app(Settings(place / "store"))) as client:
         store = client.get("/api/overview").json()
-        assert [a["name"] for a in store["adapters"]] == ["crops"]
+        assert {a["name"]: a["task"] for a in store["adapters"]} == {"crops": "crop-type", "trigo": "yield"}
     with pytest.raises(CardError, match="for the task 'crop-type'; got adapter 'trigo' for 'yield'"):
         predict_table(Store.open(place / "store"), "trigo")
 

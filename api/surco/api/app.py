@@ -9,7 +9,6 @@ from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
-from surco.api.answers import Answers
 from surco.api.fits.routes import adapter_routes
 from surco.api.label_sets.routes import label_set_routes
 from surco.api.map_products.routes import map_product_routes
@@ -100,7 +99,7 @@ def _routes(server: Server, known: KnownKeys) -> list[Any]:
         *adapter_routes(server),
         *map_product_routes(server),
         *quality_routes(server),
-        *viewer_routes(Answers(server.settings)),
+        *viewer_routes(server),
     ]
 
 

@@ -24,7 +24,6 @@ class Settings:
         host: address to listen on.
         port: port to listen on.
         basemap: raster tile address with `{z}`, `{x}` and `{y}` (https, or a path of ours), or None for a plain ground.
-        max_places: most cells or parcels of one map that a page is sent.
         max_similar: most neighbours of one answer.
         max_asked: most places or ids of one question for embeddings.
         max_embeddings: most rows of one answer of embeddings.
@@ -68,7 +67,6 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     basemap: str | None = None
-    max_places: int = 250_000
     max_similar: int = 200
     max_asked: int = 10_000
     max_embeddings: int = 1_000_000

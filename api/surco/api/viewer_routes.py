@@ -1,108 +1,38 @@
-"""What the viewer's page asks for, below `/api`."""
+"""What the viewer's page starts from, below `/api`; all else it asks of the same routes as everybody."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, Response, get
-from litestar.params import QueryParameter
 
-from surco.api.answers import Answers, Question, Unit
 from surco.api.kept import Kept
-from surco.api.payloads import Payload, json_payload, respond
+from surco.api.payloads import Payload, json_payload, make_payload, respond
+from surco.api.viewer_answers import borders, names, overview
 from surco.api.web.callers import needs
+from surco.api.web.server import Server
 
 __all__ = ["viewer_routes"]
-
-Name = Annotated[str | None, QueryParameter(max_length=200)]
-UnitName = Annotated[Unit | None, QueryParameter()]
-PlaceId = Annotated[str, QueryParameter(max_length=200)]
-Resolution = Annotated[int | None, QueryParameter(ge=0, le=15)]
-Month = Annotated[int, QueryParameter(ge=0, le=11)]
-Count = Annotated[int, QueryParameter(ge=1)]
 
 _OPTIONS: dict[str, Any] = {"sync_to_thread": True, "guards": [needs("read")], "include_in_schema": False}
 
 
-def viewer_routes(answers: Answers) -> list[Any]:
-    """Handlers of what the page draws, all of the store's latest version."""
-    bodies: Kept[Payload] = Kept(48)
-
-    def kept(
-        request: Request[Any, Any, Any], key: tuple[Any, ...], answer: Callable[[], Any]
-    ) -> Response[bytes]:
-        whole = (answers.store().version, *key)
-        return respond(request, bodies.get(whole, lambda: json_payload(answer())))
+def viewer_routes(server: Server) -> list[Any]:
+    """Handlers of `/api/overview`, `/api/borders` and `/api/names`."""
+    kept: Kept[Payload] = Kept(4)
 
     @get("/api/overview", **_OPTIONS)
-    def overview(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return kept(request, ("overview",), answers.overview)
+    def the_overview(request: Request[Any, Any, Any]) -> Response[bytes]:
+        store = server.store()
+        key = ("overview", store.version)
+        return respond(request, kept.get(key, lambda: json_payload(overview(store, server.settings))))
 
-    @get("/api/map", **_OPTIONS)
-    def map_(
-        request: Request[Any, Any, Any],
-        season: Name = None,
-        unit: UnitName = None,
-        res: Resolution = None,
-        adapter: Name = None,
-    ) -> Response[bytes]:
-        question = Question(season, unit, res, adapter)
-        return kept(request, ("map", question), lambda: answers.map_columns(question))
+    @get("/api/borders", **_OPTIONS)
+    def the_borders(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return respond(request, kept.get("borders", lambda: make_payload(borders(), "application/geo+json")))
 
-    @get("/api/areas", **_OPTIONS)
-    def areas(
-        request: Request[Any, Any, Any],
-        season: Name = None,
-        unit: UnitName = None,
-        res: Resolution = None,
-        adapter: Name = None,
-    ) -> Response[bytes]:
-        question = Question(season, unit, res, adapter)
-        return kept(request, ("areas", question), lambda: answers.areas(question))
+    @get("/api/names", **_OPTIONS)
+    def the_names(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return respond(request, kept.get("names", lambda: json_payload(names())))
 
-    @get("/api/ndvi", **_OPTIONS)
-    def ndvi(
-        request: Request[Any, Any, Any],
-        month: Month,
-        season: Name = None,
-        unit: UnitName = None,
-        res: Resolution = None,
-    ) -> Response[bytes]:
-        question = Question(season, unit, res)
-        return kept(request, ("ndvi", question, month), lambda: answers.ndvi(question, month))
-
-    @get("/api/colours", **_OPTIONS)
-    def colours(
-        request: Request[Any, Any, Any],
-        season: Name = None,
-        unit: UnitName = None,
-        res: Resolution = None,
-    ) -> Response[bytes]:
-        question = Question(season, unit, res)
-        return kept(request, ("colours", question), lambda: answers.colours(question))
-
-    @get("/api/place", **_OPTIONS)
-    def place(
-        request: Request[Any, Any, Any],
-        id: PlaceId,
-        season: Name = None,
-        unit: UnitName = None,
-        res: Resolution = None,
-        adapter: Name = None,
-    ) -> Response[bytes]:
-        return respond(request, json_payload(answers.place(Question(season, unit, res, adapter), id)))
-
-    @get("/api/similar", **_OPTIONS)
-    def similar(
-        request: Request[Any, Any, Any],
-        id: PlaceId,
-        k: Count = 20,
-        season: Name = None,
-        unit: UnitName = None,
-        res: Resolution = None,
-        adapter: Name = None,
-    ) -> Response[bytes]:
-        return respond(request, json_payload(answers.similar(Question(season, unit, res, adapter), id, k)))
-
-    return [overview, map_, areas, ndvi, colours, place, similar]
+    return [the_overview, the_borders, the_names]

@@ -20,15 +20,14 @@ _GROUND = (120, 132, 118)
 _PREFERRED = ("class", "crop:name", "embedding")
 
 
-def page_deck(basemap: bool = False) -> pydeck.Deck:
-    """The deck the page starts from: its empty layers and its view; the page's script fills them."""
+def page_deck() -> pydeck.Deck:
+    """The deck the page starts from: a layer of each kind that its script makes more of, and its view."""
     layers = [
-        pydeck.Layer("H3HexagonLayer", data=[], id="cells"),
-        pydeck.Layer("PolygonLayer", data=[], id="parcels"),
+        pydeck.Layer("TileLayer", data=[], id="tiles"),
+        pydeck.Layer("BitmapLayer", id="tile"),
+        pydeck.Layer("GeoJsonLayer", data=[], id="shapes"),
+        pydeck.Layer("TextLayer", data=[], id="names"),
     ]
-    if basemap:
-        layers.insert(0, pydeck.Layer("TileLayer", data=[], id="basemap"))
-        layers.insert(1, pydeck.Layer("BitmapLayer", id="tile"))
     view = pydeck.View(type="MapView", controller=True)
     start = pydeck.ViewState(
         longitude=-71.0, latitude=-35.0, zoom=5, transition_interpolator={"@@type": "FlyToInterpolator"}

@@ -48,7 +48,7 @@ def page(*, area: str, api: str = "/api", static: str = "/static", basemap: str 
         "area": area,
         "api": api,
         "basemap": basemap,
-        "deck": json.loads(page_deck(basemap is not None).to_json()),
+        "deck": json.loads(page_deck().to_json()),
     }
     block = json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")
     template = (_folder() / "page.html").read_text(encoding="utf-8")

@@ -29,17 +29,24 @@ class ClassMap:
 
     styles = ("class", "probability", "uncertainty")
 
+    def singles_out(self, style: str) -> bool:
+        """Whether a style is "class:" with classes of the map, `~` between them, which stand out from the others."""
+        name, _, chosen = style.partition(":")
+        return name == "class" and set(chosen.split("~")) <= set(self.head.classes)
+
     def colours(self, style: str) -> Colours:
-        """The colours of one of `styles`."""
-        if style == "class":
-            return ClassColours.of("Class", self.head.classes)
+        """The colours of one of `styles`, or of classes singled out."""
+        if style.startswith("class"):
+            colours = ClassColours.of("Class", self.head.classes)
+            chosen = style.partition(":")[2]
+            return colours.only(chosen.split("~")) if chosen else colours
         probable = style == "probability"
         return Ramp("Probability of the likeliest class" if probable else "Uncertainty (entropy)", 0, 1)
 
     def picture(self, style: str, shown: Pictured) -> bytes:
-        """A picture of one of `styles`."""
+        """A picture of one of `styles`, or of classes singled out."""
         chances, best = self.head.answer(*self.ground.rows(shown.rows))
-        if style == "class":
+        if style.startswith("class"):
             return painted_png(self.colours(style), best, shown)
         values = entropy(chances) if style == "uncertainty" else chances.max(axis=1)
         return painted_png(self.colours(style), values, shown)

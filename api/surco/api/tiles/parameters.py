@@ -40,9 +40,10 @@ LegendForm = Annotated[
 StyleName = Annotated[
     str | None,
     QueryParameter(
-        max_length=40,
-        description="Of pictures: class, probability or uncertainty; value or uncertainty of a yield adapter; change, "
-        "from or to of a comparison; pca, ndvi:0 to ndvi:11 (or ndvi:2024-10) and quality of any.",
+        max_length=1_000,
+        description="Of pictures: class, probability or uncertainty; class:ONE~OTHER to single classes out; "
+        "value or uncertainty of a yield adapter; change, from or to of a comparison; pca, ndvi:0 to ndvi:11 "
+        "(or ndvi:2024-10) and quality of any.",
     ),
 ]
 Pin = Annotated[

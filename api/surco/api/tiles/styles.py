@@ -7,7 +7,7 @@ brown-to-green BrBG of ColorBrewer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ _RAMPS = {
     "brown-green": "543005 8c510a bf812d dfc27d f6e8c3 c7eae5 80cdc1 35978f 01665e 003c30",
 }
 _STEPS = 255
+_STEPPED_BACK = (150, 152, 142, 60)
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -33,15 +34,23 @@ class ClassColours:
     title: str
     names: tuple[str, ...]
     chosen: tuple[ClassStyle, ...]
+    single: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, title: str, names: Sequence[str]) -> ClassColours:
         """The viewer's colours of classes."""
         return cls(title, tuple(names), tuple(class_styles(names)))
 
+    def only(self, names: Sequence[str]) -> ClassColours:
+        """These classes in their colours, all others in one grey that lets the ground through."""
+        return replace(self, single=frozenset(names))
+
     def palette(self) -> Bytes:
         """(K + 1, 4) red, green, blue and opacity; the first is transparent."""
-        shown = [(*rgb(style.colour), 255) for style in self.chosen]
+        shown = [
+            (*rgb(style.colour), 255) if not self.single or name in self.single else _STEPPED_BACK
+            for name, style in zip(self.names, self.chosen, strict=True)
+        ]
         return np.array([(0, 0, 0, 0), *shown], np.uint8)
 
     def places(self, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:

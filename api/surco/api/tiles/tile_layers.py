@@ -117,7 +117,7 @@ class TileLayer:
             UnknownError: no such style.
         """
         chosen = self.styles[0] if style is None else style
-        if chosen not in self.content.styles and not self.content.ground.has(chosen):
+        if not self._of_content(chosen) and not self.content.ground.has(chosen):
             raise UnknownError(
                 f"Expected style to be one of {', '.join(self.styles)}, got {chosen[:60]!r}. Name one of them."
             )
@@ -125,8 +125,13 @@ class TileLayer:
 
     def colours(self, style: str) -> Colours:
         """The colours of a style that there is; of values they take a prediction of many rows."""
-        drawing = self.content if style in self.content.styles else self.content.ground
+        drawing = self.content if self._of_content(style) else self.content.ground
         return drawing.colours(style)
+
+    def _of_content(self, style: str) -> bool:
+        if style in self.content.styles:
+            return True
+        return isinstance(self.content, ClassMap) and self.content.singles_out(style)
 
     def vector(self, tile: TileAddress) -> bytes:
         """A vector tile; nothing where no feature is in it."""
@@ -144,7 +149,7 @@ class TileLayer:
         shown = self.content.ground.table.pictured(tile, pixels)
         if not len(shown.rows):
             return palette_png(np.zeros((pixels, pixels), np.uint8), np.zeros((1, 4), np.uint8))
-        drawing = self.content if chosen in self.content.styles else self.content.ground
+        drawing = self.content if self._of_content(chosen) else self.content.ground
         return drawing.picture(chosen, shown)
 
 

@@ -1,4 +1,4 @@
-// The season's NDVI as a small curve.
+// Small charts: the season's NDVI as a curve, a value with its interval.
 
 import { makeSvg } from "./dom.js";
 import { monthName, number } from "./words.js";
@@ -33,4 +33,17 @@ export function ndviCurve(values, months, label) {
 function spell(values, months, label) {
   const parts = values.map((v, i) => (v === null ? null : `${monthName(months[i])} ${number(v, 2)}`));
   return `${label}: ${parts.filter(Boolean).join(", ")}`;
+}
+
+// A value with its interval on a line.
+export function intervalBar(value, low, high, unit) {
+  const finite = [low, high].every(Number.isFinite);
+  const [from, to] = finite ? [low - (high - low) * 0.3, high + (high - low) * 0.3] : [value - 1, value + 1];
+  const x = (v) => ((v - from) / (to - from)) * WIDTH;
+  const text = finite ? `${number(value, 2)} ${unit} (${number(low, 2)} – ${number(high, 2)})` : `${number(value, 2)} ${unit}`;
+  const svg = makeSvg("svg", { viewBox: `0 0 ${WIDTH} 34`, class: "curve", role: "img", "aria-label": text });
+  svg.append(makeSvg("line", { class: "grid", x1: 0, x2: WIDTH, y1: 12, y2: 12 }));
+  if (finite) svg.append(makeSvg("line", { class: "span", x1: x(low), x2: x(high), y1: 12, y2: 12 }));
+  svg.append(makeSvg("circle", { class: "dot", cx: x(value), cy: 12, r: 4 }), makeSvg("text", { x: WIDTH / 2, y: 32, "text-anchor": "middle" }, text));
+  return svg;
 }

@@ -1,69 +1,125 @@
-// The legend: classes with their hectares, or a graded bar.
+// The legend: classes with their hectares, filtered, sorted and singled out; or a graded bar.
 
+import { get } from "./api.js";
+import { adapterNow, app, change } from "./app.js";
 import { $, make } from "./dom.js";
-import { rampCss } from "./ramps.js";
 import { className, hectares, ineTitle, number, percent, say } from "./words.js";
 
-// areas: the answer to /areas; styles: classes of the map; only: the class singled out, or null; onOnly(class or null).
-export function classLegend(areas, styles, only, onOnly) {
-  const largest = Math.max(...areas.classes.map((c) => c.hectares), 1e-9);
-  const row = (i) => classRow(areas.classes[i].hectares, largest, styles[i], only === i, () => onOnly(only === i ? null : i));
-  const title = make("h2", {}, make("span", {}, say("mapped")), make("span", {}, hectares(areas.total_ha)));
-  const grouped = styles.some((style) => style.ine);
-  const parts = grouped ? groups(areas, styles).map((group) => groupOf(group, row, styles)) : [listOf(byArea(areas, styles.keys()), row)];
-  const list = make("div", { class: only === null ? "" : "only" }, ...parts);
-  const source = grouped ? [make("p", { class: "note" }, say("ine-note"))] : [];
-  $("legend").replaceChildren(title, ...source, list, make("p", { class: "note" }, say("mapped-note")));
+const MANY = 9; // classes from which on a filter helps
+
+let sorting = "area";
+let filter = "";
+let shown = null; // what the legend was last made of: {style, legend, areas}
+
+export async function showLegend(style) {
+  const { state } = app;
+  const rows = { unit: state.unit, res: state.unit === "cells" ? state.res : null };
+  const path = state.adapter ? `/maps/${encodeURIComponent(state.adapter)}/${state.season}` : null;
+  const legend = path ? await get(`${path}/legend`, { style, ...rows }) : { kind: style, entries: [] };
+  shown = { style, legend, areas: null };
+  draw();
+  if (legend.kind !== "classes") return;
+  const mine = shown;
+  // Hectares of a country take a little; the colours do not wait for them.
+  const { areas } = await get(`${path}/areas`, { f: "json", ...rows });
+  mine.areas = new Map(areas.filter((row) => row.domain === "total").map((row) => [row.class, row.mapped_ha]));
+  if (mine === shown) draw();
 }
 
-const byArea = (areas, rows) => [...rows].sort((a, b) => areas.classes[b].hectares - areas.classes[a].hectares);
-const listOf = (rows, row) => make("ul", {}, ...rows.map((i) => make("li", {}, row(i))));
-
-// Classes by INE's third level, the largest first; those without a class of it come last.
-function groups(areas, styles) {
-  const found = new Map();
-  for (const i of byArea(areas, styles.keys())) {
-    const name = styles[i].ine?.name ?? "";
-    const group = found.get(name) ?? { ine: styles[i].ine, rows: [], hectares: 0 };
-    group.rows.push(i);
-    group.hectares += areas.classes[i].hectares;
-    found.set(name, group);
-  }
-  return [...found.values()].sort((a, b) => Boolean(b.ine) - Boolean(a.ine) || b.hectares - a.hectares);
+function draw() {
+  const { legend, style } = shown;
+  if (legend.kind === "classes") classes();
+  else if (style === "pca") note("pca-title", "pca-note", !app.state.adapter && "no-adapter");
+  else graded(legend, style);
 }
 
-function groupOf({ ine, rows, hectares: area }, row, styles) {
-  const name = ine ? className(ine) : say("ine-none");
-  // A class that is INE's own says its name itself.
-  const own = rows.length === 1 && className(styles[rows[0]]) === name;
-  const parts = [make("span", {}, name), make("span", { class: "amount" }, hectares(area))];
-  const head = own ? [] : [make("h3", { class: "group", title: ineTitle(ine) }, ...parts)];
-  return make("section", {}, ...head, listOf(rows, row));
-}
-
-function classRow(area, largest, style, pressed, onclick) {
-  return make(
-    "button",
-    { type: "button", class: "row", "aria-pressed": String(pressed), onclick },
-    make("span", { class: "swatch", background: style.colour }),
-    make("span", { class: "name" }, className(style)),
-    make("span", { class: "amount" }, hectares(area)),
-    make("span", { class: "bar" }, make("i", { width: `${(100 * area) / largest}%`, background: style.colour })),
+function classes() {
+  const styles = (adapterNow()?.classes ?? []).filter((style) => className(style).toLowerCase().includes(filter));
+  const { areas } = shown;
+  const area = (style) => areas?.get(style.name) ?? 0;
+  const order = [...styles].sort((a, b) => (sorting === "area" && areas ? area(b) - area(a) : className(a).localeCompare(className(b))));
+  const total = areas && [...areas.values()].reduce((sum, ha) => sum + ha, 0);
+  const largest = Math.max(...order.map(area), 1e-9);
+  const row = (style) => make("li", {}, classRow(style, areas ? area(style) : null, largest));
+  const list = make("div", { class: app.state.only.length ? "only" : "" }, ...grouped(order, area, row));
+  $("legend").replaceChildren(
+    make("h2", {}, make("span", {}, say("mapped")), make("span", {}, total === null ? "…" : hectares(total))),
+    ...tools(),
+    list,
+    make("p", { class: "note" }, say("mapped-note")),
   );
 }
 
-export function gradedLegend(name) {
-  const ticks = name === "ndvi" ? [0, 0.3, 0.6, 0.9].map((v) => number(v, v ? 1 : 0)) : [0, 0.5, 1].map(percent);
+function tools() {
+  if ((adapterNow()?.classes.length ?? 0) < MANY) return [];
+  const input = make("input", { type: "search", id: "legend-filter", placeholder: say("legend-filter"), "aria-label": say("legend-filter") });
+  input.value = filter;
+  input.addEventListener("input", () => {
+    filter = input.value.trim().toLowerCase();
+    classes();
+    $("legend-filter").focus();
+  });
+  const other = sorting === "area" ? "name" : "area";
+  const sort = make("button", { type: "button", class: "small", onclick: () => ((sorting = other), classes()) }, say(`sort-${other}`));
+  const all = make("button", { type: "button", class: "small", onclick: () => change({ only: [] }) }, say("show-all"));
+  return [make("div", { class: "legend-tools" }, input, sort, ...(app.state.only.length ? [all] : []))];
+}
+
+// By INE's third level where the classes have one and are sorted by area.
+function grouped(order, area, row) {
+  if (sorting !== "area" || !order.some((style) => style.ine)) return [make("ul", {}, ...order.map(row))];
+  const groups = new Map();
+  for (const style of order) {
+    const name = style.ine?.name ?? "";
+    const group = groups.get(name) ?? { ine: style.ine, styles: [], area: 0 };
+    group.styles.push(style);
+    group.area += area(style);
+    groups.set(name, group);
+  }
+  const sorted = [...groups.values()].sort((a, b) => Boolean(b.ine) - Boolean(a.ine) || b.area - a.area);
+  const source = make("p", { class: "note" }, say("ine-note"));
+  return [source, ...sorted.map((group) => section(group, row))];
+}
+
+function section({ ine, styles, area }, row) {
+  const name = ine ? className(ine) : say("ine-none");
+  // A class that is INE's own says its name itself.
+  const own = styles.length === 1 && className(styles[0]) === name;
+  const head = make("h3", { class: "group", title: ineTitle(ine) }, make("span", {}, name), make("span", { class: "amount" }, hectares(area)));
+  return make("section", {}, own ? null : head, make("ul", {}, ...styles.map(row)));
+}
+
+function classRow(style, area, largest) {
+  const { only } = app.state;
+  const pressed = only.includes(style.name);
+  const onclick = () => change({ only: pressed ? only.filter((name) => name !== style.name) : [...only, style.name] });
+  return make(
+    "button",
+    { type: "button", class: "row", "aria-pressed": String(pressed), onclick, title: style.name },
+    make("span", { class: "swatch", background: style.colour }),
+    make("span", { class: "name" }, className(style)),
+    make("span", { class: "amount" }, area === null ? "" : hectares(area)),
+    make("span", { class: "bar" }, make("i", { width: `${(100 * (area ?? 0)) / largest}%`, background: style.colour })),
+  );
+}
+
+function graded(legend, style) {
+  const name = style.split(":")[0];
+  const entries = legend.entries.filter((entry) => entry.colour && Number.isFinite(Number(entry.value)));
+  const stops = entries.map((entry) => entry.colour).join(", ");
+  const share = name === "probability" || name === "uncertainty";
+  const unit = legend.unit ? ` ${legend.unit}` : "";
+  const write = (value) => (share && !unit ? percent(value) : `${number(value, Number.isInteger(value) ? 0 : 1)}${unit}`);
+  const ends = entries.length ? [entries[0], entries.at(-1)] : [];
   $("legend").replaceChildren(
     make("h2", {}, say(`${name}-title`)),
-    make("div", { class: "ramp", background: rampCss(name) }),
-    make("div", { class: "ticks" }, ...ticks.map((tick) => make("span", {}, tick))),
+    make("div", { class: "ramp", background: `linear-gradient(90deg, ${stops})` }),
+    make("div", { class: "ticks" }, ...ends.map((entry) => make("span", {}, write(Number(entry.value))))),
     make("p", { class: "note" }, say(`${name}-note`)),
   );
 }
 
-export function signatureLegend(hasAdapter) {
-  const note = make("p", { class: "note" }, say("colours-note"));
-  const hint = hasAdapter ? null : make("p", { class: "note" }, say("no-adapter"));
-  $("legend").replaceChildren(...[make("h2", {}, say("colours-title")), note, hint].filter(Boolean));
+function note(title, ...lines) {
+  const notes = lines.filter(Boolean).map((key) => make("p", { class: "note" }, say(key)));
+  $("legend").replaceChildren(make("h2", {}, say(title)), ...notes);
 }

@@ -1,11 +1,16 @@
-// The deck.gl map. The deck and its layer classes come from the JSON that pydeck wrote; colours come from a function.
+// The deck.gl map: pictures of the server's tiles, the country's outlines, and what is drawn over them.
+// The deck and its layer classes come from the JSON that pydeck wrote.
 
-import { HIGHLIGHT } from "./ramps.js";
+import { picture } from "./api.js";
+import { degrees, TILE, world } from "./mercator.js";
 
-const TILE = 512;
+const INK = { light: [70, 76, 66], dark: [178, 184, 176] };
+const LAND = { light: [250, 248, 241], dark: [30, 34, 36] };
+const HALO = { light: [250, 248, 241, 230], dark: [24, 27, 29, 230] };
 
 export class LandMap {
-  constructor(container, specification, { basemap, onPick, onHover, onView }) {
+  // hooks: onPick({longitude, latitude, x, y}), onMove({longitude, latitude} or null, x, y), onView(view)
+  constructor(container, specification, { basemap, onPick, onMove, onView }) {
     this.deck = globalThis.createDeck({ container, jsonInput: specification, tooltip: false });
     if (!this.deck) throw new Error("no deck");
     this.container = container;
@@ -14,14 +19,18 @@ export class LandMap {
     this.view = { longitude: -71, latitude: -35, zoom: 5 };
     this.basemap = basemap;
     this.onView = onView;
-    this.drawing = null;
+    this.picture = null; // {address, mark}
+    this.faded = false;
+    this.borders = null; // GeoJSON of comunas
+    this.names = []; // {name, position, rank}
+    this.overlays = new Map(); // name → props of a GeoJsonLayer
+    // Before it has drawn once, a deck forgets the views that it is given.
+    this.ready = new Promise((resolve) => (this.drewOnce = resolve));
     this.deck.setProps({
-      pickingRadius: 2,
-      layers: [],
-      initialViewState: this.view,
+      layers: [], initialViewState: this.view,
       useDevicePixels: Math.min(globalThis.devicePixelRatio || 1, 2),
-      getCursor: ({ isDragging, isHovering }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
-      onHover: (info) => onHover(this.rowOf(info), info.x, info.y),
+      getCursor: ({ isDragging }) => this.cursor ?? (isDragging ? "grabbing" : "grab"),
+      onHover: ({ coordinate, x, y }) => onMove(coordinate ? { longitude: coordinate[0], latitude: coordinate[1] } : null, x, y),
       onViewStateChange: ({ viewState }) => {
         this.view = { longitude: viewState.longitude, latitude: viewState.latitude, zoom: viewState.zoom };
         this.onView(this.view);
@@ -38,86 +47,101 @@ export class LandMap {
     this.container.addEventListener("pointerdown", (e) => (down = [e.clientX, e.clientY]), true);
     this.container.addEventListener("click", (e) => {
       if (!down || Math.hypot(e.clientX - down[0], e.clientY - down[1]) > 5) return;
-      const { left, top } = this.container.getBoundingClientRect();
-      onPick(this.rowOf(this.deck.pickObject({ x: e.clientX - left, y: e.clientY - top, radius: 2 })));
+      onPick({ ...this.placeAt(e.clientX, e.clientY), x: e.clientX, y: e.clientY, shift: e.shiftKey });
     });
   }
 
-  // drawing: {unit, places, outlines, colour(i) -> rgba, selected, stamp}
-  draw(drawing) {
-    this.drawing = drawing;
+  placeAt(clientX, clientY) {
+    const { left, top } = this.container.getBoundingClientRect();
+    const [longitude, latitude] = this.deck.getViewports()[0].unproject([clientX - left, clientY - top]);
+    return { longitude, latitude };
+  }
+
+  // address: of pictures with {z}, {x} and {y}; mark: what the container says when they are drawn.
+  show(address, mark) {
+    this.picture = { address, mark };
+    this.draw();
+  }
+
+  // The pictures stand back behind what is drawn over them.
+  fade(faded) {
+    this.faded = faded;
+    this.draw();
+  }
+
+  // data: GeoJSON or null; props: of deck.gl's GeoJsonLayer.
+  overlay(name, data, props = {}) {
+    if (data) this.overlays.set(name, { data, ...props });
+    else this.overlays.delete(name);
+    this.draw();
+  }
+
+  draw() {
     this.container.dataset.drawn = "";
-    const layers = drawing.unit === "cells" ? this.cellLayers(drawing) : this.parcelLayers(drawing, true);
-    this.deck.setProps({ layers: [this.groundLayer(), ...layers] });
+    const shapes = [...this.overlays].map(([name, props]) => new this.classes.shapes({ id: `over-${name}`, ...props }));
+    this.deck.setProps({
+      layers: [this.groundLayer(), this.landLayer("land", true), this.pictureLayer(), this.landLayer("borders", false), ...shapes, this.nameLayer()],
+    });
   }
 
-  cellLayers({ places, colour, stamp, selected, outlines }) {
-    const { cells: Cells } = this.classes;
-    const layers = [
-      new Cells({
-        id: "cells", data: places.id, getHexagon: (id) => id, extruded: false, stroked: false, pickable: true,
-        getFillColor: (_, { index }) => colour(index), updateTriggers: { getFillColor: stamp },
-      }),
-    ];
-    if (outlines) layers.push(...this.parcelLayers({ places: outlines, selected: null }, false));
-    if (selected !== null)
-      layers.push(new Cells({
-        id: "selected-cell", data: [places.id[selected]], getHexagon: (id) => id, highPrecision: true, extruded: false,
-        filled: false, stroked: true, lineWidthUnits: "pixels", getLineWidth: 3, getLineColor: [...HIGHLIGHT, 255],
-      }));
-    return layers;
-  }
-
-  parcelLayers({ places, colour, stamp, selected }, filled) {
-    const { parcels: Parcels } = this.classes;
-    const ink = this.ink();
-    places.parts ??= places.polygons.flatMap((parts, row) => parts.map((rings) => ({ rings, row })));
-    const common = { getPolygon: (part) => part.rings, lineWidthUnits: "pixels", extruded: false };
-    const layers = [
-      new Parcels({
-        ...common, id: filled ? "parcels" : "outlines", data: places.parts, filled, pickable: filled,
-        stroked: true, getLineWidth: 1, getLineColor: [...ink, filled ? 90 : 120],
-        getFillColor: filled ? (part) => colour(part.row) : [0, 0, 0, 0],
-        updateTriggers: { getFillColor: stamp, getLineColor: ink },
-      }),
-    ];
-    if (selected !== null)
-      layers.push(new Parcels({
-        ...common, id: "selected-parcel", data: places.parts.filter((part) => part.row === selected),
-        filled: false, stroked: true, getLineWidth: 3, getLineColor: [...HIGHLIGHT, 255],
-      }));
-    return layers;
+  pictureLayer() {
+    if (!this.picture) return null;
+    const { tiles: Tiles, tile: Picture } = this.classes;
+    const { address } = this.picture;
+    return new Tiles({
+      id: "picture", data: address, tileSize: TILE, minZoom: 0, maxZoom: 21, opacity: this.faded ? 0.12 : 1,
+      // Tiles of another address stay until those of this one have come.
+      refinementStrategy: "best-available", maxRequests: 12, maxCacheSize: 300,
+      getTileData: ({ url, signal }) => picture(url, signal),
+      updateTriggers: { getTileData: address },
+      renderSubLayers: (props) => pictureOf(Picture, props),
+      onTileError: () => {},
+    });
   }
 
   groundLayer() {
     if (!this.basemap) return null;
-    const { basemap: Tiles, tile: Picture } = this.classes;
+    const { tiles: Tiles, tile: Picture } = this.classes;
     return new Tiles({
       id: "ground", data: this.basemap, maxZoom: 19, tileSize: 256,
-      renderSubLayers: (props) => {
-        const [[west, south], [east, north]] = props.tile.boundingBox;
-        return new Picture(props, { data: null, image: props.data, bounds: [west, south, east, north] });
-      },
+      renderSubLayers: (props) => pictureOf(Picture, props),
     });
   }
 
-  ink() {
-    return matchMedia("(prefers-color-scheme: dark)").matches ? [222, 224, 214] : [48, 54, 44];
+  // Land and coast below the pictures, borders of comunas above them.
+  landLayer(id, filled) {
+    if (!this.borders || (filled && this.basemap)) return null;
+    const { shapes: Shapes } = this.classes;
+    const near = this.view.zoom > 7;
+    return new Shapes({
+      id, data: this.borders, filled, stroked: !filled, getFillColor: LAND[this.theme()], lineWidthUnits: "pixels",
+      getLineColor: [...INK[this.theme()], near ? 90 : 40], getLineWidth: near ? 1.2 : 0.7, pickable: false,
+      updateTriggers: { getFillColor: this.theme(), getLineColor: [this.theme(), near], getLineWidth: near },
+    });
   }
 
-  rowOf(info) {
-    if (!info || info.index < 0 || !info.layer) return null;
-    return info.layer.id === "parcels" ? info.object.row : info.index;
+  nameLayer() {
+    const { names: Names } = this.classes;
+    const { zoom } = this.view;
+    const rank = zoom < 6.6 ? "region" : "comuna";
+    const shown = zoom < 4 ? [] : this.names.filter((name) => name.rank === rank);
+    if (!shown.length) return null; // a deck warns of an atlas without letters
+    return new Names({
+      id: "names", data: shown, getText: (name) => name.name, getPosition: (name) => name.position,
+      getSize: rank === "region" ? 12 : Math.min(10 + (zoom - 6), 13), getColor: [...INK[this.theme()], 235], fontFamily: "system-ui, 'DejaVu Sans', sans-serif",
+      fontSettings: { sdf: true, radius: 10 }, outlineWidth: 3, outlineColor: HALO[this.theme()], characterSet: "auto",
+      pickable: false,
+    });
   }
 
-  rowAtCentre() {
-    const { clientWidth: x, clientHeight: y } = this.container;
-    return this.rowOf(this.deck.pickObject({ x: x / 2, y: y / 2, radius: 4 }));
+  theme() {
+    return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   }
 
   noteDrawn() {
+    this.drewOnce();
     const layers = this.deck.props.layers.filter(Boolean);
-    if (this.drawing && layers.length && layers.every((layer) => layer.isLoaded)) this.container.dataset.drawn = this.drawing.unit;
+    if (layers.length && layers.every((layer) => layer.isLoaded)) this.container.dataset.drawn = this.picture?.mark ?? "";
   }
 
   fly(target, milliseconds = 700) {
@@ -139,10 +163,7 @@ export class LandMap {
     const scale = Math.min(width / Math.max(x1 - x0, 1e-6), height / Math.max(y1 - y0, 1e-6)) * 0.94;
     const zoom = Math.min(Math.log2(scale), 17);
     const size = 2 ** zoom;
-    const [longitude, latitude] = degrees(
-      (x0 + x1) / 2 + (right - left) / 2 / size,
-      (y0 + y1) / 2 + (bottom - top) / 2 / size,
-    );
+    const [longitude, latitude] = degrees((x0 + x1) / 2 + (right - left) / 2 / size, (y0 + y1) / 2 + (bottom - top) / 2 / size);
     this.fly({ longitude, latitude, zoom }, milliseconds);
   }
 
@@ -157,18 +178,21 @@ export class LandMap {
     this.fly({ longitude: lon, latitude: lat }, 450);
   }
 
+  // West, south, east and north of what the margins leave free.
+  bounds({ left = 0, right = 0, top = 0, bottom = 0 } = {}) {
+    const { clientWidth: width, clientHeight: height } = this.container;
+    const viewport = this.deck.getViewports()[0];
+    const [west, north] = viewport.unproject([left, top]);
+    const [east, south] = viewport.unproject([width - right, height - bottom]);
+    return [west, south, east, north];
+  }
+
   metresPerPixel() {
     return (40075016.686 * Math.cos((this.view.latitude * Math.PI) / 180)) / (TILE * 2 ** this.view.zoom);
   }
 }
 
-// Web Mercator on a world of 512 by 512.
-function world(longitude, latitude) {
-  const y = Math.log(Math.tan(Math.PI / 4 + (latitude * Math.PI) / 360));
-  return [((longitude + 180) / 360) * TILE, ((1 - y / Math.PI) / 2) * TILE];
-}
-
-function degrees(x, y) {
-  const latitude = (Math.atan(Math.sinh(Math.PI * (1 - (2 * y) / TILE))) * 180) / Math.PI;
-  return [(x / TILE) * 360 - 180, latitude];
+function pictureOf(Picture, props) {
+  const [[west, south], [east, north]] = props.tile.boundingBox;
+  return props.data && new Picture(props, { data: null, image: props.data, bounds: [west, south, east, north] });
 }
