@@ -19,6 +19,7 @@ from store_builders import small_store
 from test_cli import refused, surco
 
 from surco.api.app import create_app
+from surco.api.ogc.comuna_outlines import comuna_outlines
 from surco.api.refusals import QuotaError, SettingsError, StateError
 from surco.api.settings import Settings
 from surco.api.state.audit import record
@@ -26,6 +27,7 @@ from surco.api.state.database import Database
 from surco.api.state.keys import KnownKeys, add_key
 from surco.api.state.quotas import check, spend, used
 from surco.api.state.tables import KEYS
+from surco.api.warming import warm
 from surco.api.web.callers import Caller
 from surco.api.web.formats import chosen
 
@@ -143,6 +145,10 @@ def test_writes_are_counted_apart(store: Path) -> None:
         assert client.post("/keys", json=body, headers=admin).status_code == 201
         assert "writes" in problem(client.post("/keys", json=body, headers=admin), 429)
         assert client.get("/keys", headers=admin).status_code == 200
+        asked = [
+            client.post("/search", json={"like": ["p1"], "table": "parcels"}).status_code for _ in range(3)
+        ]
+        assert asked == [201, 201, 201] or asked == [200, 200, 200], "a question is no write"
 
 
 def test_another_site_cannot_write_through_a_visitor(client: TestClient) -> None:
@@ -165,10 +171,11 @@ def test_cors_is_off_unless_set(store: Path, client: TestClient) -> None:
 
 
 def test_only_named_hosts_are_answered(store: Path) -> None:
-    """A page that points a name of its own at this machine gets nothing."""
-    with TestClient(create_app(Settings(store, allowed_hosts=("testserver.local",)))) as client:
-        assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
-        assert client.get("/health").status_code == 200
+    """A page that points a name of its own at this machine gets nothing; a port does not matter."""
+    with TestClient(create_app(Settings(store, allowed_hosts=("127.0.0.1", "::1", "maps.cl")))) as client:
+        assert "evil.example" in problem(client.get("/health", headers={"host": "evil.example:80"}), 400)
+        for own in ("127.0.0.1:8765", "[::1]:8765", "Maps.cl", "[::1]"):
+            assert client.get("/health", headers={"host": own}).status_code == 200
 
 
 def test_every_answer_carries_the_security_headers(client: TestClient) -> None:
@@ -382,6 +389,16 @@ def test_wrong_settings_are_refused(store: Path, wrong: dict[str, object]) -> No
     """When they are made."""
     with pytest.raises(SettingsError):
         Settings(store, **wrong)
+
+
+def test_what_the_first_caller_needs_is_begun_at_the_start(store: Path) -> None:
+    """Outlines of the country and the index of tiles are there when the threads end."""
+    app = create_app(Settings(store))
+    for thread in warm(app.state.server):
+        thread.join(60)
+    assert comuna_outlines.cache_info().currsize == 1
+    with TestClient(app) as client:
+        assert client.get("/tiles/embedding/2024-25/9/154/308.png").status_code == 200
 
 
 def test_settings_do_not_print_the_database(store: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Litestar, Request
-from litestar.config.allowed_hosts import AllowedHostsConfig
+from litestar import Litestar, Request, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
@@ -27,6 +26,7 @@ from surco.api.viewer_routes import viewer_routes
 from surco.api.web.authentication import authentication
 from surco.api.web.description import openapi_config
 from surco.api.web.headers import content_security_policy, secure
+from surco.api.web.hosts import OwnHosts
 from surco.api.web.operating import metrics_middleware, operating_routes
 from surco.api.web.pages import page_routes
 from surco.api.web.parameters import known_parameters
@@ -62,8 +62,10 @@ def create_app(settings: Settings) -> Litestar:
     server = Server(settings, Database.open(settings.store, settings.database))
     known = KnownKeys(server.database)
     return Litestar(
-        _routes(server, known),
+        # Handlers of one path that are registered one by one are prepared twice by Litestar 2.25, and then fail.
+        [Router("/", route_handlers=_routes(server, known))],
         middleware=[
+            OwnHosts(settings.allowed_hosts),
             metrics_middleware(),
             authentication(known, settings.anonymous),
             RateLimits(settings.requests_per_minute, settings.writes_per_minute),
@@ -74,7 +76,6 @@ def create_app(settings: Settings) -> Litestar:
             secure(content_security_policy(settings.basemap_origin), shared=bool(settings.cors_origins))
         ],
         cors_config=_cors(settings),
-        allowed_hosts=AllowedHostsConfig([*settings.allowed_hosts]) if settings.allowed_hosts else None,
         request_max_body_size=settings.max_body,
         on_shutdown=[server.close],
         openapi_config=openapi_config(),
@@ -110,5 +111,8 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_origins=[*settings.cors_origins],
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["authorization", "x-api-key", "content-type", "if-match", "if-none-match"],
-        expose_headers=["etag", "link", "content-crs", "retry-after"],
+        expose_headers=[
+            *("etag", "link", "content-crs", "content-disposition", "retry-after"),
+            *("surco-rows", "surco-truncated", "surco-store-version"),
+        ],
     )

@@ -22,9 +22,11 @@ def serve_store(settings: Settings) -> None:
     import uvicorn  # only a server needs it
 
     from surco.api.app import create_app
+    from surco.api.warming import warm
 
     app = create_app(settings)
     _check_port(settings.host, settings.port)
+    warm(app.state.server)
     console().print(f"Surco: [bold]http://{settings.host}:{settings.port}/[/]   (Ctrl+C ends it)")
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
 

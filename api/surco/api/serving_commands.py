@@ -44,6 +44,7 @@ _NONE = "none"
 )
 @click.option("--cors-origin", multiple=True, help="Origin whose pages may use the answers; may be repeated.")
 @click.option("--allowed-host", multiple=True, help="Value of Host to answer; all, but on 127.0.0.1 its own.")
+@click.option("--scenes", help="STAC catalogue to find fields in: a folder, or the address of an API.")
 @click.option("--requests-per-minute", type=click.IntRange(1), default=6_000, show_default=True)
 @click.option("--writes-per-minute", type=click.IntRange(1), default=600, show_default=True)
 def serve(
@@ -57,6 +58,7 @@ def serve(
     anonymous: str,
     cors_origin: tuple[str, ...],
     allowed_host: tuple[str, ...],
+    scenes: str | None,
     requests_per_minute: int,
     writes_per_minute: int,
 ) -> None:
@@ -76,6 +78,7 @@ def serve(
             cors_origins=cors_origin,
             # A page of another site could else reach a server on this machine under a name of its own.
             allowed_hosts=allowed_host or (_OWN if host in _OWN else ()),
+            scenes=scenes,
             requests_per_minute=requests_per_minute,
             writes_per_minute=writes_per_minute,
         )

@@ -18,6 +18,8 @@ from surco.api.web.callers import Caller
 __all__ = ["RateLimits"]
 
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
+# These are sent as POST because they do not fit into an address, and change nothing.
+_QUESTIONS = ("/sql", "/search", "/embeddings", "/predict")
 _FREE = ("/health", "/metrics", "/static")
 
 
@@ -46,7 +48,7 @@ class RateLimits(ASGIMiddleware):
             return
         caller: Caller = scope["user"]
         self._count(self._requests, caller, "requests")
-        if scope.get("method") in _WRITING:
+        if scope.get("method") in _WRITING and not str(scope["path"]).endswith(_QUESTIONS):
             self._count(self._writes, caller, "writes")
         await next_app(scope, receive, self._saying(caller, send))
 
