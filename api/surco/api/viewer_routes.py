@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from litestar import Request, Response, get
+from litestar.params import QueryParameter
+from msgspec import Meta
 
 from surco.api.kept import Kept
 from surco.api.payloads import Payload, json_payload, make_payload, respond
 from surco.api.viewer_answers import borders, names, overview
 from surco.api.web.callers import needs
 from surco.api.web.server import Server
+from surco.viewer import class_styles, known_styles
 
 __all__ = ["viewer_routes"]
 
+_MOST_NAMES = 300  # some screens of classes; more is no palette
 _OPTIONS: dict[str, Any] = {"sync_to_thread": True, "guards": [needs("read")], "include_in_schema": False}
+
+Names = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=200)]] | None,
+    QueryParameter(
+        max_items=_MOST_NAMES, description="Classes; without it all that have a colour of their own."
+    ),
+]
 
 
 def viewer_routes(server: Server) -> list[Any]:
-    """Handlers of `/api/overview`, `/api/borders` and `/api/names`."""
+    """Handlers of `/api/overview`, `/api/borders`, `/api/names` and `/api/styles`."""
     kept: Kept[Payload] = Kept(4)
 
     @get("/api/overview", **_OPTIONS)
@@ -35,4 +47,9 @@ def viewer_routes(server: Server) -> list[Any]:
     def the_names(request: Request[Any, Any, Any]) -> Response[bytes]:
         return respond(request, kept.get("names", lambda: json_payload(names())))
 
-    return [the_overview, the_borders, the_names]
+    @get("/api/styles", **_OPTIONS)
+    def the_styles(request: Request[Any, Any, Any], name: Names = None) -> Response[bytes]:
+        styles = known_styles() if name is None else class_styles(name)
+        return respond(request, json_payload({"styles": [asdict(style) for style in styles]}))
+
+    return [the_overview, the_borders, the_names, the_styles]

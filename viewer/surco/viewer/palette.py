@@ -9,10 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from surco.viewer.crops import find
+from surco.viewer.crops import KNOWN, find
 from surco.viewer.ine import IneClass, ine_class
 
-__all__ = ["ClassStyle", "PrincipalAxes", "class_styles", "principal_axes", "principal_colours", "rgb"]
+__all__ = [
+    "ClassStyle",
+    "PrincipalAxes",
+    "class_styles",
+    "known_styles",
+    "principal_axes",
+    "principal_colours",
+    "rgb",
+]
 
 _GREY = 160
 
@@ -45,6 +53,11 @@ def class_styles(names: Iterable[str]) -> list[ClassStyle]:
     names = list(names)
     colours = _assign(sorted(set(names)))
     return [_style(name, colours[name]) for name in names]
+
+
+def known_styles() -> list[ClassStyle]:
+    """Styles of all land covers that have a colour of their own, as names to choose from."""
+    return class_styles(cover.key for cover in KNOWN)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
