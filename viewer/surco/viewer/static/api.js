@@ -4,9 +4,10 @@ const KEPT = 80;
 const STORED = "surco-key";
 
 export class AnswerError extends Error {
-  constructor(status, text) {
+  constructor(status, text, body = {}) {
     super(text);
     this.status = status; // 0 where no answer came
+    this.body = body; // the problem document
   }
 }
 
@@ -38,7 +39,7 @@ async function answered(path, options) {
   }
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  throw new AnswerError(response.status, body.detail ?? `${response.status} ${response.statusText}`);
+  throw new AnswerError(response.status, body.detail ?? `${response.status} ${response.statusText}`, body);
 }
 
 const kept = new Map();
@@ -87,8 +88,10 @@ export async function bytes(path, signal) {
 }
 
 // Downloads go through a request, so that the key comes along; the browser keeps them on its disk.
-export async function save(path, name) {
-  const response = await answered(path, { headers: headers() });
+// body: of a question that is too large for an address.
+export async function save(path, name, body) {
+  const asked = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const response = await answered(path, { ...asked, headers: headers(body === undefined ? {} : { "content-type": "application/json" }) });
   saveBlob(await response.blob(), name);
 }
 

@@ -14,7 +14,7 @@ export const app = {
   place: null, // what was clicked; see place.js
 };
 
-// News: "state" (something that is drawn changed), "place", "language", "tab", "view", "adapters".
+// News: "state" (something that is drawn changed), "place", "language", "tab" (wanted), "shown" (a tab), "view", "adapters".
 const hub = new EventTarget();
 export const tell = (what, detail) => hub.dispatchEvent(new CustomEvent(what, { detail }));
 export const on = (what, work) => hub.addEventListener(what, (event) => work(event.detail));

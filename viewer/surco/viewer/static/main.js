@@ -11,6 +11,7 @@ import { choose, openPlace } from "./place.js";
 import { frame, openScreen } from "./screen.js";
 import { writeState } from "./state.js";
 import { openTabs } from "./tabs.js";
+import { openTip } from "./tip.js";
 import { say, speak } from "./words.js";
 
 const SMALL_BORDERS = 8; // zoom from which on borders are drawn as exactly as the store knows them
@@ -39,6 +40,7 @@ function begin() {
   openFind();
   openKey();
   openTabs();
+  openTip();
   if (asked) app.map.fly(asked, 0);
   else frame(0);
 }

@@ -38,6 +38,7 @@ export class LandMap {
       onAfterRender: () => this.noteDrawn(),
     });
     this.listen(onPick);
+    this.listenToStrokes();
   }
 
   // The browser's own click, not deck.gl's: that one is a tap of at most a quarter of a second, counted while it draws,
@@ -49,6 +50,37 @@ export class LandMap {
       if (!down || Math.hypot(e.clientX - down[0], e.clientY - down[1]) > 5) return;
       onPick({ ...this.placeAt(e.clientX, e.clientY), x: e.clientX, y: e.clientY, shift: e.shiftKey });
     });
+  }
+
+  // Off while a double click means something else.
+  doubleClickZooms(on) {
+    const [view] = this.deck.getViews ? this.deck.getViews() : this.deck.props.views;
+    this.deck.setProps({ views: [new view.constructor({ ...view.props, controller: { doubleClickZoom: on } })] });
+  }
+
+  // While held, a drag does not move the map: stroke's begin(at), move(at) and end() hear of it. null lets the map go.
+  hold(stroke) {
+    this.stroke = stroke;
+  }
+
+  listenToStrokes() {
+    let drawing = false;
+    const heard = (event, work) => {
+      if (!event.isPrimary || !(drawing || (this.stroke && event.type === "pointerdown" && event.button === 0))) return;
+      event.stopPropagation(); // the deck's controller never hears of it
+      work({ ...this.placeAt(event.clientX, event.clientY), x: event.clientX, y: event.clientY });
+    };
+    const on = (kind, work) => this.container.addEventListener(kind, (event) => heard(event, work), true);
+    on("pointerdown", (at) => {
+      drawing = true;
+      this.stroke.begin(at);
+    });
+    on("pointermove", (at) => this.stroke?.move(at));
+    const end = () => {
+      drawing = false;
+      this.stroke?.end();
+    };
+    for (const kind of ["pointerup", "pointercancel", "pointerleave"]) on(kind, end);
   }
 
   placeAt(clientX, clientY) {
@@ -129,7 +161,8 @@ export class LandMap {
     return new Names({
       id: "names", data: shown, getText: (name) => name.name, getPosition: (name) => name.position,
       getSize: rank === "region" ? 12 : Math.min(10 + (zoom - 6), 13), getColor: [...INK[this.theme()], 235], fontFamily: "system-ui, 'DejaVu Sans', sans-serif",
-      fontSettings: { sdf: true, radius: 10 }, outlineWidth: 3, outlineColor: HALO[this.theme()], characterSet: "auto",
+      fontWeight: 600,
+      fontSettings: { sdf: true, fontSize: 64, buffer: 8, radius: 16, cutoff: 0.2 }, outlineWidth: 3, outlineColor: HALO[this.theme()], characterSet: "auto",
       pickable: false,
     });
   }

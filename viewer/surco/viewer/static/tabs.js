@@ -1,6 +1,6 @@
 // The parts of the left card: look, teach, count, ask. Each is loaded when it is first opened.
 
-import { app, busy, on } from "./app.js";
+import { app, busy, on, tell } from "./app.js";
 import { $ } from "./dom.js";
 import { writeState } from "./state.js";
 
@@ -24,6 +24,7 @@ export async function show(name) {
   app.tool?.end?.();
   app.tool = null;
   writeState(app.state);
+  tell("shown", tab);
   if (opened.has(tab)) return;
   opened.add(tab);
   await busy(LOADERS[tab]);
