@@ -340,7 +340,7 @@ def test_the_command_writes_weights_that_embed(samples: Path, tmp_path: Path) ->
     out, vectors = tmp_path / "mine.safetensors", tmp_path / "vectors.parquet"
     source = tmp_path / "tiny.safetensors"
     save_checkpoint(source, small_encoder().model, {"model_id": "tiny-1"})
-    result = surco("fine-tune", samples, "--out", out, "--model", source, "--steps", 2)
+    result = surco("fine-tune", samples, "--out", out, "--model", source, "--steps", 5)
     assert result.exit_code == 0, result.output
     assert load_checkpoint(out)[1]["model_id"] in result.output
     assert surco("embed", samples, "--out", vectors, "--model", out).exit_code == 0

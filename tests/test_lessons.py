@@ -129,7 +129,8 @@ def test_vectors_are_components_of_both_heads(taught: float, learned: float) -> 
     sets = lessons_of()
     assemble(model, sets, taught=taught, learned=learned, power=0.6, level=1.0, seed=0)
     weight = model.assemble.weight.detach()
-    heads = (weight[:, : CONFIG.model.taught], weight[:, CONFIG.model.taught :])
+    end = CONFIG.model.taught + CONFIG.model.learned
+    heads = (weight[:, : CONFIG.model.taught], weight[:, CONFIG.model.taught : end])
     assert [float(h.abs().sum()) > 1e-6 for h in heads] == [taught > 0, learned > 0]
     with torch.inference_mode():
         both = torch.cat(model.through(sets[0].grid, sets[0].measured, sets[0].static), dim=1)

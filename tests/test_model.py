@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +105,9 @@ def test_every_parameter_learns() -> None:
     values, valid, dates, lonlat, static = series()
     days = torch.from_numpy(np.tile(dates.astype("datetime64[D]").astype(np.float32), (5, 1)))
     arrays = (*map(torch.from_numpy, (values, valid)), days, *map(torch.from_numpy, (lonlat, static)))
-    taught, learned = model.parts(*arrays)
+    taught, learned, season, around = model.parts(*arrays)
+    assert season.shape == (5, config.season)
+    assert around.shape == (5, config.surroundings)
     assert taught.shape == (5, config.taught)
     torch.testing.assert_close(learned.norm(dim=1), torch.ones(5))
     loss = decoder(learned).square().sum() + (model(*arrays) * torch.arange(config.dimension)).sum()
@@ -157,6 +161,63 @@ def test_damaged_weights_are_refused(tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="SHA-256"):
         load_checkpoint(path)
+
+
+def test_a_card_from_before_the_surroundings_still_loads(tmp_path: Path) -> None:
+    """Weights whose card names neither weather nor carried season have vectors of the two heads only."""
+    heads_only = ModelConfig(
+        width=32, depth=1, carried=False, weather=(), weather_centre=(), weather_scale=()
+    )
+    old = SeriesEncoder(heads_only)
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, old, {"model_id": "m-1"})
+    card = json.loads(path.with_suffix(".json").read_text())
+    for name in ("carried", "weather", "weather_centre", "weather_scale"):
+        del card["config"][name]
+    path.with_suffix(".json").write_text(json.dumps(card))
+    model, _ = load_checkpoint(path)
+    assert model.config == old.config
+    assert model.assemble.in_features == old.config.taught + old.config.learned
+
+
+def test_surroundings_are_linear_and_nothing_where_unknown() -> None:
+    """Terrain and weather reach the last layer only: zero where unknown, moved by themselves and by no band."""
+    config = ModelConfig(width=32, depth=1)
+    model = SeriesEncoder(config).eval()
+    values, valid, dates, lonlat, static = series()
+    days = torch.from_numpy(np.tile(dates.astype("datetime64[D]").astype(np.float32), (5, 1)))
+
+    def parts(values: np.ndarray, valid: np.ndarray, static: np.ndarray) -> tuple[torch.Tensor, ...]:
+        arrays = (*map(torch.from_numpy, (values, valid)), days, *map(torch.from_numpy, (lonlat, static)))
+        with torch.inference_mode():
+            return model.parts(*arrays)
+
+    temperature = CHANNELS.index("temperature")
+    valid[..., temperature] = True
+    values[..., temperature] = 298.0
+    unseen = valid.copy()
+    unseen[..., temperature] = False
+    *heads, around = parts(values, valid, static)
+    torch.testing.assert_close(around[:, 2:], torch.ones(5, config.bins))
+    without = parts(values, unseen, static)
+    torch.testing.assert_close(without[:3], tuple(heads))
+    assert not without[3][:, 2:].any()
+    assert not parts(values, unseen, np.full_like(static, np.nan))[3].any()
+
+
+def test_the_carried_season_is_what_was_measured() -> None:
+    """Where a bin was measured it is carried as it is; elsewhere stands what the taught head says."""
+    config = ModelConfig(width=32, depth=1)
+    model = SeriesEncoder(config).eval()
+    rng = np.random.default_rng(0)
+    channels = len(config.seen) + len(config.weather)
+    grid = torch.from_numpy(rng.standard_normal((4, config.bins, channels)).astype(np.float32))
+    measured = torch.from_numpy(rng.random(grid.shape) < 0.5)
+    with torch.inference_mode():
+        taught, _, season, _ = model.through(grid * measured, measured, torch.full((4, 2), torch.nan))
+        filled = model.fill(taught)
+    seen, known = (x[..., : len(config.seen)].flatten(1) for x in (grid, measured))
+    torch.testing.assert_close(season, torch.where(known, seen, filled))
 
 
 def test_unknown_model_is_named() -> None:

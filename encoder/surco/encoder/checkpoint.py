@@ -22,6 +22,9 @@ FORMAT = 1
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the weights that the package ships."""
 
+_HEADS_ONLY = {"carried": False, "weather": (), "weather_centre": (), "weather_scale": ()}
+"""What a card means that was written before vectors held more than the two heads (up to surco-nano-4)."""
+
 
 def save_checkpoint(path: Path, model: SeriesEncoder, card: Mapping[str, Any]) -> None:
     """Write `path` (safetensors, float16) and its card beside it (`.json`), each whole or not at all.
@@ -82,6 +85,7 @@ def load_checkpoint(path: Path) -> tuple[SeriesEncoder, dict[str, Any]]:
 
 def config_from_json(raw: Mapping[str, Any]) -> ModelConfig:
     """A config from its JSON form: lists become tuples; an unknown key is an error, never dropped in silence."""
+    raw = {**_HEADS_ONLY, **raw}
     known = {f.name for f in dataclasses.fields(ModelConfig)}
     if unknown := sorted(set(raw) - known):
         raise ModelError(
@@ -92,4 +96,4 @@ def config_from_json(raw: Mapping[str, Any]) -> ModelConfig:
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

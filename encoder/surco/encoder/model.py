@@ -18,6 +18,8 @@ __all__ = ["ModelConfig", "SeriesDecoder", "SeriesEncoder"]
 YEAR_DAYS = 365.2425
 INDICES = 3
 """NDVI, NDMI and VH - VV follow the channels."""
+TERRAIN = 2
+"""Elevation and slope."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class ModelConfig:
     ones, then NDVI, NDMI, VH - VV): weather is left out, because scenes do not bring it. `centre` and `scale` bring
     them to unit size, reflectances (the first `reflectances` channels) after a square root. `reach` and `gap` are days:
     the width of the kernel that spreads a date over the season, and how far from a date a bin still counts as measured.
-    `taught` numbers follow teachers, `learned` ones follow labels; the vector is `dimension` components of both.
+    `taught` numbers follow teachers, `learned` ones follow labels; the vector is `dimension` components of both, of the
+    season itself where `carried`, and of the surroundings: the terrain, and the season of the channels in `weather`,
+    which no layer but the last looks at.
     """
 
     channels: int = 14
@@ -46,6 +50,9 @@ class ModelConfig:
         *(2.8, 2.9),
         *(0.30, 0.21, 1.6),
     )
+    weather: tuple[int, ...] = (12,)
+    weather_centre: tuple[float, ...] = (288.0,)
+    weather_scale: tuple[float, ...] = (10.0,)
     nir: int = 3
     red: int = 2
     swir: int = 8
@@ -61,10 +68,24 @@ class ModelConfig:
     learned: int = 64
     dimension: int = 64
     dropout: float = 0.05
+    carried: bool = True
+
+    @property
+    def season(self) -> int:
+        """How many numbers the season's grid of the channels seen is."""
+        return self.bins * len(self.seen)
+
+    @property
+    def surroundings(self) -> int:
+        """How many numbers the surroundings are; a model without `weather` has none."""
+        return TERRAIN + self.bins * len(self.weather) if self.weather else 0
 
 
 def add_indices(values: Tensor, valid: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
-    """Scaled channels and indices that the network looks at, with their validity: (N, T, C) -> (N, T, len(seen))."""
+    """Scaled channels and indices that the network looks at, then the weather, with their validity.
+
+    (N, T, C) -> (N, T, len(seen) + len(weather)).
+    """
     raw = torch.where(valid, values, torch.zeros_like(values))
     index, index_valid = [], []
     for a, b in ((config.nir, config.red), (config.nir, config.swir)):
@@ -76,8 +97,11 @@ def add_indices(values: Tensor, valid: Tensor, config: ModelConfig) -> tuple[Ten
     optical = raw[..., : config.reflectances].clamp(0.0, 2.0).sqrt()
     every = torch.cat([optical, raw[..., config.reflectances :], torch.stack(index, -1)], -1)
     ok = torch.cat([valid, torch.stack(index_valid, -1)], -1)
-    x, ok = every[..., config.seen], ok[..., config.seen]
-    scaled = ((x - values.new_tensor(config.centre)) / values.new_tensor(config.scale)).clamp(-5.0, 5.0)
+    wanted = (*config.seen, *config.weather)
+    x, ok = every[..., wanted], ok[..., wanted]
+    centre = values.new_tensor((*config.centre, *config.weather_centre)[: len(wanted)])
+    scale = values.new_tensor((*config.scale, *config.weather_scale)[: len(wanted)])
+    scaled = ((x - centre) / scale).clamp(-5.0, 5.0)
     return torch.where(ok, scaled, torch.zeros_like(scaled)), ok
 
 
@@ -122,9 +146,10 @@ class SeriesEncoder(nn.Module):
     """Series -> unit vector: convolutions over the season's grid, its validity and the terrain.
 
     Two heads share the trunk. `taught` has a linear path from the grid beside the trunk's, because half of what it is
-    taught, the season's principal components, is linear where all is measured. `assemble` turns both heads into the
-    vector; it is set in closed form after training (see `pretrain.assembling`). What was not measured enters as zero
-    with a zero flag beside it, so that a missing band, month or sensor is told apart from a dark one.
+    taught, the season's principal components, is linear where all is measured. `assemble` turns both heads, the season
+    itself and the surroundings into the vector; it is set in closed form after training (see `pretrain.assembling`).
+    What was not measured enters as zero with a zero flag beside it, so that a missing band, month or sensor is told
+    apart from a dark one.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -143,10 +168,19 @@ class SeriesEncoder(nn.Module):
         self.taught = nn.Linear(config.hidden, config.taught)
         self.straight = nn.Linear(tracks * config.bins + 4, config.taught, bias=False)
         self.learned = nn.Linear(config.hidden, config.learned)
-        self.assemble = nn.Linear(config.taught + config.learned, config.dimension)
+        if config.carried:
+            self.fill = nn.Linear(config.taught, config.season)
+        parts = config.taught + config.learned + config.season * config.carried + config.surroundings
+        self.assemble = nn.Linear(parts, config.dimension)
 
-    def through(self, grid: Tensor, measured: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        """The two heads of a grid (N, K, C), its validity and the terrain (N, 2): (N, P), and (N, L) of unit length."""
+    def through(self, grid: Tensor, measured: Tensor, static: Tensor) -> tuple[Tensor, ...]:
+        """What `assemble` takes of a grid (N, K, C), its validity and the terrain (N, 2).
+
+        The two heads, (N, P) and (N, L) of unit length; where carried, the season (N, K * len(seen)) with its gaps
+        filled by what the taught head says (`fill`); and the surroundings (N, S), zero where nothing is known.
+        """
+        around = self._surroundings(grid, measured, static)
+        grid, measured = (x[..., : len(self.config.seen)] for x in (grid, measured))
         known = torch.isfinite(static)
         terrain = (torch.nan_to_num(static) / static.new_tensor([1000.0, 10.0])).clamp(-1.0, 5.0) * known
         place = torch.cat([terrain, known.to(grid.dtype)], dim=1)
@@ -155,12 +189,24 @@ class SeriesEncoder(nn.Module):
         trunk = self.blocks(self.enter(torch.cat([tracks, spread], dim=2).transpose(1, 2)) + self.phase)
         hidden = self.gather(trunk.flatten(1))
         straight = self.straight(torch.cat([tracks.flatten(1), place], dim=1))
-        return self.taught(hidden) + straight, F.normalize(self.learned(hidden), dim=-1)
+        taught, learned = self.taught(hidden) + straight, F.normalize(self.learned(hidden), dim=-1)
+        if not self.config.carried:
+            return taught, learned, around
+        season = torch.where(measured.flatten(1), grid.flatten(1), self.fill(taught))
+        return taught, learned, season, around
+
+    def _surroundings(self, grid: Tensor, measured: Tensor, static: Tensor) -> Tensor:
+        if not self.config.weather:
+            return grid.new_zeros(len(grid), 0)
+        size = static.new_tensor([100.0, 1.0])
+        terrain = (torch.nan_to_num(static).clamp(0.0, 5000.0) / size).log1p() - 1.0
+        weather = (grid * measured)[..., len(self.config.seen) :]
+        return torch.cat([terrain * torch.isfinite(static), weather.flatten(1)], dim=1)
 
     def parts(
         self, values: Tensor, valid: Tensor, days: Tensor, lonlat: Tensor, static: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The two heads of series, arguments as `forward`."""
+    ) -> tuple[Tensor, ...]:
+        """What `assemble` takes of series, arguments as `forward`."""
         x, ok = add_indices(values, valid, self.config)
         return self.through(*season_grid(x, ok, days, lonlat, self.config), static)
 
@@ -177,8 +223,8 @@ class SeriesEncoder(nn.Module):
         Returns:
             (N, D) unit vectors.
         """
-        both = torch.cat(self.parts(values, valid, days, lonlat, static), dim=1)
-        return F.normalize(self.assemble(both), dim=-1)
+        parts = torch.cat(self.parts(values, valid, days, lonlat, static), dim=1)
+        return F.normalize(self.assemble(parts), dim=-1)
 
 
 class SeriesDecoder(nn.Module):

@@ -17,8 +17,9 @@ class PretrainConfig:
     that the poor view lacks, `thinned` the share of series whose rich view is cut to the channels of another archive;
     `prefixes` are the lengths at which the supervised objectives also read what is learned (Matryoshka). `lesson`
     weighs what teachers say, `variants` is how many made series of each set they are asked about, `blend` the weight
-    of what was learned from labels beside what was taught in the assembled vector, `power` what the sizes of its
-    components are raised to, and `level` its constant (see `assembling`).
+    of what was learned from labels beside what was taught in the assembled vector, `carry` that of the season itself,
+    `around` that of the surroundings, `power` what the sizes of its components are raised to, `focus` how far
+    directions in which classes differ are drawn out, and `level` its constant (see `assembling`).
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -40,6 +41,9 @@ class PretrainConfig:
     uniform: float = 0.05
     label_smoothing: float = 0.1
     prefixes: tuple[int, ...] = (16, 32, 64)
-    blend: float = 0.4
-    power: float = 0.75
+    blend: float = 0.55
+    carry: float = 1.0
+    around: float = 0.4
+    power: float = 0.6
+    focus: float = 0.5
     level: float = 1.0

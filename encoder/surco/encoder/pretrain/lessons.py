@@ -36,7 +36,7 @@ class Lessons:
     """N grids of one data set and what is to be said of them.
 
     grid and measured (N, K, C), static (N, 2), target (N, P) with unit mean variance, NaN where a teacher had no
-    answer. The first `own` rows are the set's own series, the others variants; `zone` (own,) as in `Dataset`.
+    answer. The first `own` rows are the set's own series, the others variants; `zone`, `label` (own,) as in `Dataset`.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Lessons:
     static: Tensor
     target: Tensor
     zone: npt.NDArray[np.int64] | None
+    label: npt.NDArray[np.int64]
 
 
 def prepare_lessons(
@@ -88,6 +89,7 @@ def prepare_lessons(
             series.static,
             torch.from_numpy(np.concatenate([t[i] for t in target], axis=1).astype(np.float32)),
             None if data.zone is None else data.zone[: own[i]],
+            data.label[: own[i]],
         )
         for i, (data, series, *_) in enumerate(sets)
     ]
@@ -147,7 +149,8 @@ def _season_answers(
     config: PretrainConfig, datasets: Sequence[Dataset], series: Sequence[Batch], halved: bool
 ) -> list[Doubles]:
     """The season's components of all that is valid, also of what is not shown."""
-    grids = [tuple(t.numpy() for t in _grids(config, s, s.valid)) for s in series]
+    seen = len(config.model.seen)
+    grids = [tuple(t[..., :seen].numpy() for t in _grids(config, s, s.valid)) for s in series]
     count = config.model.taught // 2 if halved else config.model.taught
     fitted = [i for i, d in enumerate(datasets) if d.zone is None] or list(range(len(datasets)))
     fitted += [i for i, d in enumerate(datasets) if d.zone is not None and i not in fitted]

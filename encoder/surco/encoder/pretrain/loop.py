@@ -103,8 +103,11 @@ def train(
         lessons,
         taught=float(config.lesson > 0.0),
         learned=config.blend,
+        season=config.carry,
+        around=config.around,
         power=config.power,
         level=config.level,
+        focus=config.focus,
         seed=config.seed,
     )
     return TrainResult(model, history)
@@ -158,8 +161,8 @@ def _terms(
     seen = disturb(batch, generator)
     rich = thin_channels(seen.valid, generator, config.thinned)
     poor = hide(seen.valid, generator, config.hidden)
-    _, full = learner.encoder.parts(seen.values, rich, seen.days, seen.lonlat, seen.static)
-    _, part = learner.encoder.parts(seen.values, poor, seen.days, seen.lonlat, seen.static)
+    _, full, *_ = learner.encoder.parts(seen.values, rich, seen.days, seen.lonlat, seen.static)
+    _, part, *_ = learner.encoder.parts(seen.values, poor, seen.days, seen.lonlat, seen.static)
     variance, uniform = spread_terms(full)
     terms = {
         "reconstruct": config.reconstruct

@@ -22,6 +22,7 @@ def reconstruction(decoder: SeriesDecoder, vectors: Tensor, batch: Batch, shown:
         *add_indices(batch.values, batch.valid, config), batch.days, batch.lonlat, config
     )
     _, seen = season_grid(*add_indices(batch.values, shown, config), batch.days, batch.lonlat, config)
+    target, measured, seen = (x[..., : len(config.seen)] for x in (target, measured, seen))
     weight = measured.to(target.dtype) * torch.where(seen, 0.3, 1.0)
     error = F.smooth_l1_loss(decoder(vectors), target, reduction="none")
     return (error * weight).sum() / weight.sum().clamp_min(1.0)
@@ -31,7 +32,7 @@ def lesson_error(
     encoder: SeriesEncoder, grid: Tensor, measured: Tensor, static: Tensor, target: Tensor
 ) -> Tensor:
     """Mean squared difference of what is said of the grids and what the teachers said; about the share unexplained."""
-    said, _ = encoder.through(grid, measured, static)
+    said, *_ = encoder.through(grid, measured, static)
     answered = torch.isfinite(target)
     wrong = torch.where(answered, said - torch.nan_to_num(target), torch.zeros_like(said))
     return wrong.pow(2).sum() / answered.sum().clamp_min(1)
