@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar.params import QueryParameter
 
-from surco.api.ogc.cql2_parsing import MAX_CHARACTERS, Language
+from surco.api.ogc.cql2_parsing import Language
 from surco.api.ogc.features import Geometry
 from surco.api.ogc.item_formats import FORMATS
 from surco.api.ogc.items import LARGEST_PAGE
@@ -30,6 +30,10 @@ __all__ = [
     "Token",
     "Unit",
 ]
+
+
+# Its escapes may treble it, and the whole address must stay below the 64 KiB that HTTP servers read of one.
+_LONGEST_FILTER = 16_000
 
 
 def _about(text: str, **limits: Any) -> Any:
@@ -57,7 +61,7 @@ Datetime = Annotated[
     _about("A day, or two with a slash between: the latest season that has any of them.", max_length=100),
 ]
 Filter = Annotated[
-    str | None, _about("CQL2 over the queryables of the collection.", max_length=MAX_CHARACTERS)
+    str | None, _about("CQL2 over the queryables of the collection.", max_length=_LONGEST_FILTER)
 ]
 FilterLang = Annotated[
     Language, QueryParameter(name="filter-lang", description="cql-text is what GDAL calls cql2-text.")

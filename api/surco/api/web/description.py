@@ -18,6 +18,20 @@ __all__ = ["described", "llms_text", "openapi_config", "operations"]
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _PROBLEM = "#/components/schemas/Problem"
+# Answers that are written as bytes: Litestar cannot know what is in them.
+_GEOJSON = ("application/geo+json", "application/json")
+_OF_SEVERAL_KINDS = {
+    "/": ("text/html", "application/json"),
+    "/collections/{collectionId}/items": (
+        *_GEOJSON,
+        "text/csv",
+        "application/vnd.apache.parquet",
+        "application/vnd.apache.arrow.stream",
+    ),
+    "/collections/{collectionId}/items/{featureId}": _GEOJSON,
+    "/collections/{collectionId}/queryables": ("application/schema+json", "application/json"),
+    "/ogc/openapi.json": ("application/vnd.oai.openapi+json;version=3.0",),
+}
 _ABOUT = (
     "Embeddings of the land as a database: cells and parcels of each season with their vectors, searched, mapped and "
     "counted over HTTP. Errors are RFC 9457 problem documents that say what was expected, what came and what to do."
@@ -50,6 +64,9 @@ def described(app: Litestar) -> dict[str, Any]:
     """The OpenAPI 3.1 document (as plain values), with the problem document as every operation's error."""
     document: dict[str, Any] = app.openapi_schema.to_schema()
     document["components"].setdefault("schemas", {})["Problem"] = _problem_schema()
+    for path, media_types in _OF_SEVERAL_KINDS.items():
+        if path in document["paths"]:
+            document["paths"][path]["get"]["responses"]["200"]["content"] = {kind: {} for kind in media_types}
     for _, _, operation in operations(document):
         found = operation.setdefault("responses", {})
         for status in [status for status in found if status >= "400"]:
