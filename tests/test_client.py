@@ -17,6 +17,7 @@ import pytest
 import shapely
 import uvicorn
 from browser import MODEL, Valley, build_valley
+from litestar.types import Message, Scope
 from test_cli import refused, surco
 
 from surco.api import Client, Settings, create_app
@@ -24,6 +25,8 @@ from surco.api.client.transport import ServerError
 from surco.api.refusals import InvalidError, SettingsError
 from surco.api.state.database import Database
 from surco.api.state.keys import add_key
+
+QUESTIONS = ("/sql", "/search", "/embeddings", "/predict")  # sent as POST, and change nothing
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Served:
     valley: Valley
     url: str
     key: str
+    writes: list[tuple[str, bool]]
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +48,22 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = uvicorn.Config(create_app(Settings(valley.path)), "127.0.0.1", port, log_level="warning")
+    app = create_app(Settings(valley.path))
+    writes: list[tuple[str, bool]] = []
+
+    async def note(message: Message, scope: Scope) -> None:
+        done = message["type"] == "http.response.start" and message["status"] < 300
+        if done and scope["method"] != "GET" and not scope["path"].endswith(QUESTIONS):
+            writes.append((f"{scope['method']} {scope['path']}", scope["user"].audited))
+
+    app.before_send.append(note)
+    config = uvicorn.Config(app, "127.0.0.1", port, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.05)
-    yield Served(valley, f"http://127.0.0.1:{port}", key)
+    yield Served(valley, f"http://127.0.0.1:{port}", key, writes)
     server.should_exit = True
     thread.join()
 
@@ -135,6 +148,7 @@ def test_labels_become_an_adapter_a_map_and_areas(client: Client, served: Served
     assert client.areas("mine", "2024-25", unit="parcels")
     client.delete_adapter("mine")
     assert "mine" not in {each["name"] for each in client.adapters()}
+    assert len(served.writes) >= 5 and all(audited for _, audited in served.writes), served.writes
 
 
 def test_quality_is_answered(client: Client) -> None:
