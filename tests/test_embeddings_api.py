@@ -22,6 +22,7 @@ from store_builders import cell_ids, cells_batch, unit_vectors
 
 from surco.api import Settings, create_app
 from surco.api.search.cell_ranges import centres_of
+from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store, dequantize, fixed_size_matrix
 
 Client = TestClient[Any]
@@ -287,3 +288,16 @@ def test_damage_breaks_the_answer_off(tmp_path: Path) -> None:
         last.write_bytes(content)
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(f"{address}/embeddings?columns=spread&f=arrow", timeout=60)
+
+
+def test_an_adapter_leaves_the_session_warm_and_a_table_does_not(tmp_path: Path) -> None:
+    """Who labels writes an adapter with every fit, and must not wait for a new session with the next click."""
+    store, sessions = build_valley(tmp_path / "s", adapter=False).store, WarmSessions()
+    first = sessions.of(store)
+    with store.transaction() as write:
+        write.put_adapter("empty", {"card.json": b"{}"})
+    assert sessions.of(store) is first
+    with store.transaction() as write:
+        batch = cells_batch(cell_ids(5, lon=-70.5, lat=-20.0), unit_vectors(5))
+        write.put_cells([batch], model_id=MODEL, season=SEASON, resolution=9, merge=True)
+    assert sessions.of(store) is not first

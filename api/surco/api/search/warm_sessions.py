@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -27,7 +28,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class WarmSessions:
-    """Sessions on the latest versions that were asked about; the newest two are kept.
+    """Sessions on the tables of the latest versions that were asked about; the newest two are kept.
 
     What it is asked is SQL of ours (`api.ogc` makes it of CQL2, with literals that cannot become anything else); it
     never takes a client's text.
@@ -35,10 +36,19 @@ class WarmSessions:
 
     def __init__(self) -> None:
         self._sessions: Kept[duckdb.DuckDBPyConnection] = Kept(2)
+        self._files: Kept[tuple[Path, ...]] = Kept(8)
 
     def of(self, store: Store) -> duckdb.DuckDBPyConnection:
-        """The session on a version; use a cursor of it in each thread."""
-        made = (str(store.path), store.version)
+        """The session on a version's tables; use a cursor of it in each thread.
+
+        Versions whose tables are the same files share one: who labels makes a version with every fit, and asks for
+        the next place a moment later. So its `models` and `adapters` may be of an earlier version: nothing here asks.
+        """
+        version = (str(store.path), store.version)
+        files = self._files.get(
+            version, lambda: tuple(file for info in store.tables() for file in info.files)
+        )
+        made = (str(store.path), files)
         return self._sessions.get(made, lambda: connect(store, memory_limit=_MEMORY, threads=_THREADS))
 
     def passing(self, store: Store, source: Source, where: str) -> Rows:
