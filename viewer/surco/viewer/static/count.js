@@ -129,7 +129,10 @@ async function count() {
   }
 }
 
-function areas({ areas: found, method, notes, accuracy }, used) {
+function areas({ areas: found, method, notes, accuracy }, sampled) {
+  // A sample may say nothing of this part; its notes then say why.
+  const used = sampled && found.some((row) => row.area_ha !== null);
+  const said = sampled ? [...new Set([method, ...notes, ...found.map((row) => row.note)].filter(Boolean))] : [];
   const rows = found.map((row) => ({ ...row, style: styleOf(row.class), ha: used ? row.area_ha : row.mapped_ha }));
   rows.sort((a, b) => b.ha - a.ha);
   const total = rows.reduce((sum, row) => sum + (row.ha ?? 0), 0);
@@ -139,7 +142,7 @@ function areas({ areas: found, method, notes, accuracy }, used) {
     name: named(row), colour: row.style?.colour ?? "var(--soft)", value: row.ha, low: used ? row.low_ha : null, high: used ? row.high_ha : null, text: hectares(row.ha) + interval(row),
   }));
   const head = used ? ["class", "area-ha", "low-ha", "high-ha", "mapped-ha"] : ["class", "mapped-ha"];
-  const digits = (value) => (value === null ? "" : number(value, 1));
+  const digits = (value) => (value === null ? "–" : number(value, 1));
   shown = [head.map((key) => say(`column-${key}`)), ...rows.map((row) => [named(row), ...(used ? [row.area_ha, row.low_ha, row.high_ha, row.mapped_ha] : [row.mapped_ha]).map(digits)])];
   const { overall } = accuracy ?? {};
   const sure = overall?.low != null ? ` (${percent(overall.low)}–${percent(overall.high)})` : "";
@@ -149,7 +152,7 @@ function areas({ areas: found, method, notes, accuracy }, used) {
     table(),
     make("p", { class: "note" }, used ? say("estimate-note") : say(sample && ring && where === "polygon" ? "polygon-note" : "count-note")),
     overall ? make("p", { class: "note" }, `${say("accuracy")}: ${percent(overall.value)}${sure} · ${say("places", number(accuracy.units))}`) : null,
-    ...(used ? [method, ...notes].map((text) => make("p", { class: "note", lang: "en" }, text)) : []),
+    ...said.map((text) => make("p", { class: "note", lang: "en" }, text)),
   ];
 }
 

@@ -14,6 +14,7 @@ import { openTabs } from "./tabs.js";
 import { openTip } from "./tip.js";
 import { say, speak } from "./words.js";
 
+const PANNED = 100; // pixels of an arrow key
 const SMALL_BORDERS = 8; // zoom from which on borders are drawn as exactly as the store knows them
 
 const asked = app.state.at; // before the map says where it is
@@ -93,7 +94,13 @@ for (const button of document.querySelectorAll("[data-language]"))
     if (app.overview) tell("language");
     writeState(app.state);
   });
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 $("map").addEventListener("keydown", (e) => {
+  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  const zoom = { "+": 1, "=": 1, "-": -1 }[e.key];
+  if (zoom) app.map.fly({ zoom: app.map.view.zoom + zoom }, 200);
+  if (e.key in STEPS) app.map.pan(...STEPS[e.key].map((way) => way * PANNED));
+  if (zoom || e.key in STEPS) e.preventDefault();
   if (e.key !== "Enter") return;
   const { left, top, width, height } = $("map").getBoundingClientRect();
   picked({ ...app.map.placeAt(left + width / 2, top + height / 2), x: left + width / 2, y: top + height / 2 });

@@ -187,6 +187,14 @@ export class LandMap {
     this.onView(view);
   }
 
+  // Moves by so many pixels to the right and down.
+  pan(right, down) {
+    const [x, y] = world(this.view.longitude, this.view.latitude);
+    const size = 2 ** this.view.zoom;
+    const [longitude, latitude] = degrees(x + right / size, y + down / size);
+    this.fly({ longitude, latitude }, 0);
+  }
+
   // bbox: west, south, east, north in degrees; margins in pixels.
   fit([west, south, east, north], { left = 0, right = 0, top = 0, bottom = 0 }, milliseconds = 700) {
     const width = Math.max(this.container.clientWidth - left - right, 80);
