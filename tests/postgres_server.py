@@ -57,40 +57,40 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def _own_server() -> Iterator[str]:
+def running_cluster(folder: Path, *settings: str) -> Iterator[str]:
+    """URL of a server of our own over `folder`/data on a free port, stopped at the end; made where it is not there.
+
+    `settings` are as `-c` takes them, such as "work_mem=64MB". Nothing is synced to the disk: not for data to keep.
+    Skips the test where there is no PostgreSQL.
+    """
     programs = _programs()
     if programs is None:
         pytest.skip("there is no initdb: install postgresql, or name a server in SURCO_TEST_POSTGRES")
-    user = _user()
+    user, data = _user(), folder / "data"
     as_user = partial(subprocess.run, check=True, capture_output=True, user=user, group=user and _group())
-    folder = Path(tempfile.mkdtemp(prefix="surco-postgres-"))
-    try:
+    if not data.exists():
         if user is not None:
             os.chown(folder, user, _group())
         as_user(
-            [
-                programs / "initdb",
-                "-D",
-                folder / "data",
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-sync",
-            ]
+            [programs / "initdb", "-D", data, *["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]]
         )
-        port = _free_port()
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off -c max_connections=60"
-        log = folder / "log"
-        as_user(
-            [programs / "pg_ctl", "-D", folder / "data", "-l", log, "-o", options, "-w", "-t", "30", "start"]
-        )
-        try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            as_user([programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "-w", "stop"])
+    port = _free_port()
+    given = ("listen_addresses=127.0.0.1", "fsync=off", "max_connections=60", *settings)
+    options = " ".join([f"-p {port} -k {folder}", *(f"-c {setting}" for setting in given)])
+    log = folder / "log"
+    as_user([programs / "pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "-t", "30", "start"])
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        as_user([programs / "pg_ctl", "-D", data, "-m", "fast", "-w", "stop"])
+
+
+@contextmanager
+def _own_server() -> Iterator[str]:
+    folder = Path(tempfile.mkdtemp(prefix="surco-postgres-"))
+    try:
+        with running_cluster(folder) as server:
+            yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

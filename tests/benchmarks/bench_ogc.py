@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -54,17 +55,17 @@ class Client:
             turn += 1
 
 
-def boxes(store: Store, count: int) -> list[str]:
-    """Boxes of three sizes around cells by chance."""
+def boxes(store: Store, count: int, sizes: Sequence[float] = SIZES) -> list[str]:
+    """Boxes of `sizes` degrees, three by themselves, around cells by chance."""
     rng = np.random.default_rng(7)
     cells = store.read("cells", columns=["h3"])["h3"].combine_chunks()
     places = pa.record_batch(
         h3ronpy.vector.cells_to_coordinates(cells.take(rng.integers(0, len(cells), count)))
     )
-    sizes = rng.choice(SIZES, count)
+    chosen = rng.choice(sizes, count)
     return [
         f"{lon - half:.5f},{lat - half:.5f},{lon + half:.5f},{lat + half:.5f}"
-        for lon, lat, half in zip(places["lng"].to_numpy(), places["lat"].to_numpy(), sizes / 2, strict=True)
+        for lon, lat, half in zip(places["lng"].to_numpy(), places["lat"].to_numpy(), chosen / 2, strict=True)
     ]
 
 

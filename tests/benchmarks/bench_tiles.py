@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     if not (path / "store.json").exists():
         write_national(path, ROWS)
     with Store.open(path).transaction() as write:
-        write.put_adapter("bench-tiles", _adapter(Store.open(path)))
+        write.put_adapter("bench-tiles", tiles_adapter(Store.open(path)))
     return Store.open(path)
 
 
@@ -69,7 +69,7 @@ def test_index(store: Store) -> None:
 
 def test_tiles(store: Store) -> None:
     """Latency of tiles, cold and kept, and the server's memory."""
-    tiles = _tiles(store)
+    tiles = country_tiles(store)
     rows, memory = [], []
     # Each form asks a server that has drawn nothing: the adapter is as new to it as to a fresh one.
     for form in ("mvt", "png"):
@@ -92,7 +92,8 @@ def test_tiles(store: Store) -> None:
         )
 
 
-def _adapter(store: Store) -> dict[str, bytes]:
+def tiles_adapter(store: Store) -> dict[str, bytes]:
+    """Bundle of an adapter of ten crops, fitted upon 400 cells of a national store."""
     vectors = table_vectors(source_of(store, "cells"))
     rng = np.random.default_rng(7)
     rows = np.sort(rng.choice(len(vectors.embedding), 400, replace=False))
@@ -103,15 +104,17 @@ def _adapter(store: Store) -> dict[str, bytes]:
     return save_adapter(fitted, name="bench-tiles", model_id=MODEL, task="crop-type", training=training)
 
 
-def _tiles(store: Store) -> list[tuple[int, int, int]]:
-    """Tiles of places by chance, as many of each zoom as there are or `A_ZOOM`, in an order by chance."""
+def country_tiles(
+    store: Store, zooms: range = ZOOMS, a_zoom: int = A_ZOOM, seed: int = 3
+) -> list[tuple[int, int, int]]:
+    """Tiles of places by chance, as many of each zoom as there are or `a_zoom`, in an order by chance."""
     code = cell_levels(source_of(store, "cells")).levels[-1].code
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed)
     x, y = separated(code[np.sort(rng.choice(len(code), 20_000))])
     found = []
-    for zoom in ZOOMS:
+    for zoom in zooms:
         places = np.unique(np.stack([x >> (32 - zoom), y >> (32 - zoom)], axis=1), axis=0)
-        chosen = rng.permutation(len(places))[:A_ZOOM]
+        chosen = rng.permutation(len(places))[:a_zoom]
         found += [(zoom, int(a), int(b)) for a, b in places[chosen]]
     return [found[number] for number in rng.permutation(len(found))]
 
