@@ -3,6 +3,7 @@
 
 import { picture } from "./api.js";
 import { degrees, TILE, world } from "./mercator.js";
+import { Pace } from "./pace.js";
 
 const INK = { light: [70, 76, 66], dark: [178, 184, 176] };
 const LAND = { light: [250, 248, 241], dark: [30, 34, 36] };
@@ -24,15 +25,20 @@ export class LandMap {
     this.borders = null; // GeoJSON of comunas
     this.names = []; // {name, position, rank}
     this.overlays = new Map(); // name → props of a GeoJsonLayer
+    this.pace = new Pace((coarse) => {
+      this.deck.setProps({ useDevicePixels: coarse ? 0.5 : sharpness() });
+      this.draw();
+    });
     // Before it has drawn once, a deck forgets the views that it is given.
     this.ready = new Promise((resolve) => (this.drewOnce = resolve));
     this.deck.setProps({
       layers: [], initialViewState: this.view,
-      useDevicePixels: Math.min(globalThis.devicePixelRatio || 1, 2),
+      useDevicePixels: sharpness(),
       getCursor: ({ isDragging }) => this.cursor ?? (isDragging ? "grabbing" : "grab"),
       onHover: ({ coordinate, x, y }) => onMove(coordinate ? { longitude: coordinate[0], latitude: coordinate[1] } : null, x, y),
       onViewStateChange: ({ viewState }) => {
         this.view = { longitude: viewState.longitude, latitude: viewState.latitude, zoom: viewState.zoom };
+        this.pace.moved();
         this.onView(this.view);
       },
       onAfterRender: () => this.noteDrawn(),
@@ -146,6 +152,7 @@ export class LandMap {
     const { shapes: Shapes } = this.classes;
     const near = this.view.zoom > 7;
     return new Shapes({
+      visible: filled || !this.pace.coarse,
       id, data: this.borders, filled, stroked: !filled, getFillColor: LAND[this.theme()], lineWidthUnits: "pixels",
       getLineColor: [...INK[this.theme()], near ? 90 : 40], getLineWidth: near ? 1.2 : 0.7, pickable: false,
       updateTriggers: { getFillColor: this.theme(), getLineColor: [this.theme(), near], getLineWidth: near },
@@ -173,6 +180,7 @@ export class LandMap {
 
   noteDrawn() {
     this.drewOnce();
+    if (this.pace.coarse) return;
     const layers = this.deck.props.layers.filter(Boolean);
     if (layers.length && layers.every((layer) => layer.isLoaded)) this.container.dataset.drawn = this.picture?.mark ?? "";
   }
@@ -237,3 +245,5 @@ function pictureOf(Picture, props) {
   const [[west, south], [east, north]] = props.tile.boundingBox;
   return props.data && new Picture(props, { data: null, image: props.data, bounds: [west, south, east, north] });
 }
+
+const sharpness = () => Math.min(globalThis.devicePixelRatio || 1, 2);
