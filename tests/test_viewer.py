@@ -129,6 +129,22 @@ def test_deck_of_cells_and_of_parcels() -> None:
     assert layer["@@type"] == "PolygonLayer" and len(layer["data"][0]["ring"]) == 5
 
 
+def test_a_parquet_file_is_shown_by_its_path(tmp_path: Path) -> None:
+    """`show("map.parquet")` draws what the file holds; a slip and another kind of file are said in words."""
+    parcels = pa.table(
+        {"geometry": [shapely.to_wkb(shapely.box(-71, -35, -70.99, -34.99))], "class": ["rice"]}
+    )
+    pq.write_table(parcels, tmp_path / "map.parquet")
+    wanted = json.loads(viewer.show(parcels).to_json())["layers"][0]["data"]
+    for path in (tmp_path / "map.parquet", str(tmp_path / "map.parquet")):
+        assert json.loads(viewer.show(path).to_json())["layers"][0]["data"] == wanted
+    (tmp_path / "map.csv").write_text("a,b")
+    with pytest.raises(viewer.TableError, match="which is not there"):
+        viewer.show(tmp_path / "mpa.parquet")
+    with pytest.raises(viewer.TableError, match="a Parquet file"):
+        viewer.show(tmp_path / "map.csv")
+
+
 @pytest.mark.parametrize(
     ("table", "colour", "words"),
     [
@@ -159,7 +175,7 @@ def test_page_is_made_of_our_own_files_only() -> None:
 
 
 def test_scripts_ask_no_other_host_and_stay_small() -> None:
-    """Our scripts name no host, build no HTML from strings; what a first look reads, and all as sent, is under 100 kB."""
+    """Our scripts name no host and build no HTML; what a first look reads, and all as sent, is under 100 kB."""
     scripts = {f.name: f.read_text(encoding="utf-8") for f in STATIC.glob("*.js")}
     text = "\n".join(scripts.values()).replace("http://www.w3.org/2000/svg", "")
     assert "http" not in text and "innerHTML" not in text and "eval(" not in text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pydeck
 import shapely
 
@@ -36,18 +39,18 @@ def page_deck() -> pydeck.Deck:
 
 
 def show(table: object, colour: str | None = None) -> pydeck.Deck:
-    """Draw a table in a notebook: `show(store.read("cells"))`. See `deck`."""
+    """Draw a table in a notebook: `show(store.read("cells"))` or `show("map.parquet")`. See `deck`."""
     return deck(table, colour=colour)
 
 
 def deck(
     table: object, *, colour: str | None = None, opacity: float = 0.85, height: int = 560
 ) -> pydeck.Deck:
-    """A pydeck.Deck of any Arrow table or stream with H3 cells or polygons.
+    """A pydeck.Deck of any Arrow table, stream or (Geo)Parquet file with H3 cells or polygons.
 
     Args:
-        table: anything with `__arrow_c_stream__` that has a column `h3` (uint64, or hexadecimal text) or
-            `geometry` (WKB polygons, longitude and latitude).
+        table: anything with `__arrow_c_stream__`, or the path of a Parquet file, that has a column `h3` (uint64, or
+            hexadecimal text) or `geometry` (WKB polygons, longitude and latitude).
         colour: column to colour by: text gives class colours, numbers a ramp from their 2nd to their 98th percentile, a
             list of numbers (an embedding) its first three principal components. None takes the first of `class`,
             `crop:name` and `embedding` that is there.
@@ -55,7 +58,8 @@ def deck(
         height: of the notebook cell, in pixels.
 
     Raises:
-        TableError: neither `h3` nor `geometry` is there, the colour column is missing, or nothing can be drawn.
+        TableError: the file is not there or no Parquet file, neither `h3` nor `geometry` is there, the colour column is
+            missing, or nothing can be drawn.
     """
     rows = _table(table)
     colours, words = _colours(rows, colour)
@@ -88,11 +92,13 @@ def _bare(
 
 
 def _table(table: object) -> pa.Table:
+    if isinstance(table, (str, os.PathLike)):
+        table = _file(Path(table))
     if not hasattr(table, "__arrow_c_stream__"):
         raise TableError(
             "an Arrow table or stream",
             f"a {type(table).__name__}",
-            "Hand over a pyarrow.Table, a polars frame or a DuckDB relation.",
+            "Hand over a pyarrow.Table, a polars frame, a DuckDB relation or the path of a Parquet file.",
         )
     rows = pa.table(table)
     if rows.num_rows == 0:
@@ -102,6 +108,18 @@ def _table(table: object) -> pa.Table:
             "a column 'h3' or 'geometry'", ", ".join(rows.column_names), "Select one of them as well."
         )
     return rows
+
+
+def _file(path: Path) -> pa.Table:
+    """A Parquet file; a folder of them is one table."""
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError as error:
+        raise TableError(
+            "the path of a Parquet file", f"{path}, which is not there", "Look for a slip."
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise TableError("a Parquet file", f"{path.name} ({error})", "Export one: f=parquet.") from error
 
 
 def _layer(
