@@ -12,7 +12,7 @@ from benchmarks.measure import milliseconds, print_table
 
 HEADER = (
     "", "answers a second", "p50", "p95", "processors", "mean kB", "errors", "time-outs", "memory MB", "of it own",
-    "Surco is",
+    "Surco is", "with a processor",
 )  # fmt: skip
 
 
@@ -36,6 +36,11 @@ class Rounds:
         return median(load.a_second for load in self.loads)
 
     @property
+    def processor_s(self) -> float:
+        """Seconds of processors of an answer, the median round's."""
+        return median(self.processor)
+
+    @property
     def failed(self) -> int:
         """Answers that were none, of all rounds."""
         return sum(not answer.good for load in self.loads for answer in load.answers)
@@ -57,11 +62,17 @@ class Rounds:
 
 
 def print_peers(title: str, found: Mapping[tuple[str, str], Rounds]) -> None:
-    """A line for each kind and server; the ratio is that of answers a second."""
+    """A line for each kind and server; how many times theirs our answers are, of a second and of a processor's."""
     rows = []
     for kind, name in sorted(found, key=lambda key: key[0]):
         rounds, ours = found[kind, name], found[kind, "Surco"]
-        rows.append([f"{kind}, {name}", *_columns(rounds), "" if rounds is ours else _ratio(ours, rounds)])
+        rows.append(
+            [
+                f"{kind}, {name}",
+                *_columns(rounds),
+                *(_ratios(ours, rounds) if rounds is not ours else ("", "")),
+            ]
+        )
     print_table(title, HEADER, rows)
 
 
@@ -71,7 +82,7 @@ def _columns(rounds: Rounds) -> list[str]:
         f"{rounds.a_second:,.1f}",
         milliseconds(rounds.took(50)),
         milliseconds(rounds.took(95)),
-        milliseconds(median(rounds.processor)),
+        milliseconds(rounds.processor_s),
         f"{rounds.mean_kb():,.0f}",
         str(rounds.failed - rounds.timed_out),
         str(rounds.timed_out),
@@ -80,5 +91,6 @@ def _columns(rounds: Rounds) -> list[str]:
     ]
 
 
-def _ratio(ours: Rounds, theirs: Rounds) -> str:
-    return f"{ours.a_second / theirs.a_second:#.3g} x" if theirs.a_second else "all"
+def _ratios(ours: Rounds, theirs: Rounds) -> tuple[str, str]:
+    work = f"{theirs.processor_s / ours.processor_s:#.3g} x"
+    return (f"{ours.a_second / theirs.a_second:#.3g} x" if theirs.a_second else "all", work)
