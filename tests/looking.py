@@ -67,4 +67,5 @@ def looking(
         )
         look.page.goto(f"{address}/{fragment}")
         yield look
-    assert [fault for fault in look.faults if not (forgive and forgive in fault)] == []
+    bad = [fault for fault in look.faults if not (forgive and forgive in fault)]
+    assert not bad, bad

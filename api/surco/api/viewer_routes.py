@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import h3
 from litestar import Request, Response, get
 from litestar.params import QueryParameter
 from msgspec import Meta
@@ -19,6 +20,7 @@ from surco.viewer import class_styles, known_styles
 __all__ = ["viewer_routes"]
 
 _MOST_NAMES = 300  # some screens of classes; more is no palette
+_MOST_CELLS = 200  # an address of some 5 kB
 _OPTIONS: dict[str, Any] = {"sync_to_thread": True, "guards": [needs("read")], "include_in_schema": False}
 
 Names = Annotated[
@@ -28,9 +30,14 @@ Names = Annotated[
     ),
 ]
 
+Cells = Annotated[
+    list[Annotated[str, Meta(pattern="^8[0-9a-f]{14}$")]],
+    QueryParameter(max_items=_MOST_CELLS, description="H3 cells in hexadecimal."),
+]
+
 
 def viewer_routes(server: Server) -> list[Any]:
-    """Handlers of `/api/overview`, `/api/borders`, `/api/names` and `/api/styles`."""
+    """Handlers of `/api/overview`, `/api/borders`, `/api/names`, `/api/styles` and `/api/hexagons`."""
     kept: Kept[Payload] = Kept(4)
 
     @get("/api/overview", **_OPTIONS)
@@ -52,4 +59,16 @@ def viewer_routes(server: Server) -> list[Any]:
         styles = known_styles() if name is None else class_styles(name)
         return respond(request, json_payload({"styles": [asdict(style) for style in styles]}))
 
-    return [the_overview, the_borders, the_names, the_styles]
+    @get("/api/hexagons", **_OPTIONS)
+    def the_hexagons(request: Request[Any, Any, Any], cell: Cells) -> Response[bytes]:
+        return respond(request, json_payload({"outlines": {each: _outline(each) for each in cell}}))
+
+    return [the_overview, the_borders, the_names, the_styles, the_hexagons]
+
+
+def _outline(cell: str) -> dict[str, Any] | None:
+    """A cell as a GeoJSON polygon; None where the text names none."""
+    if not h3.is_valid_cell(cell):
+        return None
+    ring = [[round(lon, 7), round(lat, 7)] for lat, lon in h3.cell_to_boundary(cell)]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}

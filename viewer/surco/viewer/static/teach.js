@@ -7,7 +7,7 @@ import { clear } from "./place.js";
 import { forgetFits } from "./teach_fit.js";
 import { lesson, mayChange } from "./teach_lesson.js";
 import { buildPalette, drawPalette, drawStanding, drawTools } from "./teach_palette.js";
-import { answer, asking, buildQueue, drawQueue, skip, stop } from "./teach_queue.js";
+import { answer, asking, buildAsked, buildQueue, drawQueue, skip, stop } from "./teach_queue.js";
 import { buildReview, drawPeople, drawReview, forgetChecks } from "./teach_review.js";
 import { drawScores } from "./teach_scores.js";
 import { buildFile, buildSaving, buildSets, drawFaults, drawSaving, drawSets, open } from "./teach_share.js";
@@ -51,7 +51,7 @@ async function build() {
   const refused = make("div", { id: "teach-refused", class: "teach-refused", hidden: "" }, make("p", { "data-t": "may-not" }, say("may-not")), make("button", { type: "button", class: "main small", "data-t": "may-key", onclick: () => $("key-open").click() }, say("may-key")));
   $("tab-teach").replaceChildren(
     refused, await buildSets(),
-    make("div", { id: "teach-giving", class: "panel" }, ...(await buildPalette(take)), ...buildQueue(), ...buildFile()),
+    make("div", { id: "teach-giving", class: "panel" }, buildAsked(), ...(await buildPalette(take)), buildQueue(), ...buildFile()),
     make("section", { id: "teach-scored", hidden: "" }, make("details", { class: "teach-part", open: "" }, make("summary", {}, make("span", { "data-t": "scores" }, say("scores"))), make("div", { id: "teach-scores" }))),
     part("teach-suspects-part", "review", buildReview()),
     part("teach-saving-part", "keep-and-share", buildSaving()),

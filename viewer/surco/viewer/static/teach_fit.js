@@ -15,6 +15,7 @@ let running = null;
 let again = false;
 
 export const draftName = () => `draft-${lesson.set.id}`;
+export const drafted = () => Boolean(lesson.set) && app.overview.adapters.some((adapter) => adapter.name === draftName());
 
 function stand(...words) {
   standing = words;
@@ -29,23 +30,21 @@ export function learn() {
 }
 
 async function round() {
-  try {
-    while (again) {
-      again = false;
+  while (again) {
+    again = false;
+    try {
       await once();
+    } catch (error) {
+      if (!(error instanceof AnswerError)) throw error;
+      stand(waiting() ? "unsent" : "refused", error.message || null);
     }
-  } catch (error) {
-    if (!(error instanceof AnswerError)) throw error;
-    stand(waiting() ? "unsent" : "refused", error.message || null);
   }
 }
 
 async function once() {
-  await send();
-  const classes = counts().size;
-  if (classes < LEAST_CLASSES) return stand("few", lesson.labels.size, LEAST_CLASSES - classes);
+  const { labels, classes } = await send();
+  if (classes < LEAST_CLASSES) return stand("few", labels, LEAST_CLASSES - classes);
   stand("learning");
-  const labels = lesson.labels.size;
   const told = await fit(draftName());
   fits.push({ labels, told });
   stand("taught", labels, classes);
@@ -66,3 +65,4 @@ export function forgetFits() {
 }
 
 on("lesson", (labelled) => labelled && learn());
+addEventListener("beforeunload", (event) => waiting() && event.preventDefault());

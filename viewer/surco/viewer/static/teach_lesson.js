@@ -17,7 +17,8 @@ export const lesson = {
 };
 
 const outbox = new Map(); // id → feature that the server shall keep, or null
-let past = []; // steps that undo takes back, each [id, what it was] of every label changed
+const stored = new Set(); // ids of labels that the server has
+let past = []; // steps that undo takes back, each {step, was: [id, what it was] of every label changed}
 
 export const waiting = () => outbox.size;
 export const canUndo = () => past.length > 0;
@@ -26,11 +27,14 @@ const mayAll = () => !lesson.set || ["own", "write"].includes(lesson.set.may);
 const prefix = () => `${lesson.me ?? "anyone"}~`;
 const path = () => `/labels/${encodeURIComponent(lesson.set.id)}`;
 
-// changes: [id, feature or null] each. News "lesson" tells whether labels, and not only classes, are others.
-export function apply(changes, undoable = true) {
+// changes: [id, feature or null] each; step: what belongs together, null where undo shall not take it back.
+// News "lesson" tells whether labels, and not only classes, are others.
+export function apply(changes, step = {}) {
   const real = changes.filter(([id, after]) => after || lesson.labels.has(id));
   if (!real.length) return;
-  if (undoable) past.push(real.map(([id]) => [id, lesson.labels.get(id) ?? null]));
+  const was = real.map(([id]) => [id, lesson.labels.get(id) ?? null]);
+  if (step && past.at(-1)?.step === step) past.at(-1).was.unshift(...was);
+  else if (step) past.push({ step, was });
   for (const [id, after] of real) {
     if (after) lesson.labels.set(id, after);
     else lesson.labels.delete(id);
@@ -40,22 +44,22 @@ export function apply(changes, undoable = true) {
 }
 
 export function undo() {
-  const step = past.pop();
-  if (step) apply(step, false);
+  const last = past.pop();
+  if (last) apply(last.was, null);
 }
 
 // rows: of `/embeddings`, each {id, geometry}. What a file said of the place is changed, what somebody else said is not.
-export function classify(rows, name) {
+export function classify(rows, name, step) {
   apply(rows.flatMap((row) => {
     const there = labelsAt(row).find((label) => !label.properties.place || label.id.startsWith(prefix()));
     if (there?.properties.class === name) return [];
     return [there ? said(there, { class: name, confidence: null }) : fresh(row, name)];
-  }));
+  }), step);
 }
 
-export function erase(rows) {
+export function erase(rows, step) {
   const mine = (label) => mayAll() || label.id.startsWith(prefix());
-  apply(rows.flatMap(labelsAt).filter(mine).map((label) => [label.id, null]));
+  apply(rows.flatMap(labelsAt).filter(mine).map((label) => [label.id, null]), step);
 }
 
 export const said = (label, changes) => [label.id, { ...label, properties: { ...label.properties, ...changes } }];
@@ -94,18 +98,20 @@ export function counts() {
   return found;
 }
 
-// Sends what is waiting. What could not be sent goes on waiting.
+// Sends what is waiting; what could not be sent goes on waiting. Gives how many labels and classes the server has then.
 export async function send() {
-  if (!outbox.size) return;
-  if (!lesson.set) await begin();
+  if (outbox.size && !lesson.set) await begin();
   const batch = [...outbox];
+  const held = { labels: lesson.labels.size, classes: counts().size };
   const kept = batch.map(([, feature]) => feature).filter(Boolean);
   for (let at = 0; at < kept.length; at += AT_ONCE) {
     const features = kept.slice(at, at + AT_ONCE);
     await write("POST", `${path()}/items?existing=replace`, { type: "FeatureCollection", features });
   }
-  for (const [id, feature] of batch) if (!feature) await remove(id);
+  for (const { id } of kept) stored.add(id);
+  for (const [id, feature] of batch) if (!feature && stored.delete(id)) await remove(id);
   for (const [id, feature] of batch) if (outbox.get(id) === feature) outbox.delete(id);
+  return held;
 }
 
 async function remove(id) {
@@ -149,6 +155,8 @@ export function closeSet() {
 
 function forget() {
   outbox.clear();
+  stored.clear();
+  for (const id of lesson.labels.keys()) stored.add(id);
   past = [];
   remember();
 }

@@ -5,7 +5,7 @@ import { app, busy } from "./app.js";
 import { $, make } from "./dom.js";
 import { boundsOf } from "./mercator.js";
 import { margins } from "./screen.js";
-import { draftName, fits } from "./teach_fit.js";
+import { draftName, drafted } from "./teach_fit.js";
 import { classify, isLabelled, lesson } from "./teach_lesson.js";
 import { ring, rowsOf } from "./teach_tools.js";
 import { className, percent, say } from "./words.js";
@@ -20,11 +20,13 @@ export const asking = () => at < queue.length;
 
 export function buildQueue() {
   const start = make("button", { type: "button", id: "teach-next", class: "main small", "data-t": "next-start", onclick: begin }, say("next-start"));
-  return [start, make("div", { id: "teach-asked", class: "teach-asked", role: "status", hidden: "" })];
+  return start;
 }
 
+export const buildAsked = () => make("div", { id: "teach-asked", class: "teach-asked", role: "status", hidden: "" });
+
 async function begin() {
-  const found = await busy(fits.length ? helpful : different);
+  const found = await busy(drafted() ? helpful : different);
   if (!found) return;
   queue = found;
   at = 0;
@@ -64,10 +66,12 @@ function likeness(a, b) {
 function show() {
   const asked = queue[at];
   $("teach-next").hidden = Boolean(asked);
-  $("teach-asked").hidden = Boolean(asked) === false && !queue.length;
+  $("teach-asked").hidden = !queue.length;
   ring(asked?.row ?? null);
   drawQueue();
-  if (asked) flyTo(asked.row);
+  if (!asked) return;
+  $("choices").scrollTop = 0;
+  flyTo(asked.row);
 }
 
 export function drawQueue() {

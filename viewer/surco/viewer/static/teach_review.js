@@ -83,7 +83,7 @@ function settle({ label }, changes) {
 }
 
 async function compare() {
-  people = lesson.set ? await get(`/labels/${lesson.set.id}/agreement`, { season: app.state.season, conflicts: CONFLICTS }) : null;
+  people = lesson.set ? await get(`/labels/${lesson.set.id}/agreement`, { conflicts: CONFLICTS }) : null;
   drawPeople();
   return true;
 }

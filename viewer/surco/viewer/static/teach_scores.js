@@ -24,7 +24,7 @@ export function drawScores() {
   const { split, scores, baselines } = told.scores;
   const parts = [make("p", { class: "note" }, splitWords(split))];
   if (scores) parts.unshift(headline(scores), versus(scores, baselines));
-  if (fits.filter((fit) => fit.told.scores.scores).length > 1) parts.push(heading("curve-title"), curve());
+  if (new Set(fits.filter((fit) => fit.told.scores.scores).map((fit) => fit.labels)).size > 1) parts.push(heading("curve-title"), curve());
   if (scores) parts.push(heading("by-class"), table(scores), heading("confusion"), confusion(scores), make("p", { class: "note" }, say("confusion-note")));
   $("teach-scores").replaceChildren(...parts);
 }

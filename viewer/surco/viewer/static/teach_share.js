@@ -6,8 +6,8 @@ import { $, make } from "./dom.js";
 import { boundsOf } from "./mercator.js";
 import { margins } from "./screen.js";
 import { link } from "./state.js";
-import { draftName, fit, forgetFits, learn } from "./teach_fit.js";
-import { begin, changeSet, closeSet, lesson, openSet } from "./teach_lesson.js";
+import { draftName, drafted, fit, forgetFits, learn } from "./teach_fit.js";
+import { begin, changeSet, closeSet, lesson, openSet, send } from "./teach_lesson.js";
 import { number, say } from "./words.js";
 
 const FAULTS = 8; // of a file, said one by one
@@ -22,7 +22,7 @@ const button = (id, word, work, more = {}) => make("button", { type: "button", i
 export async function buildSets() {
   sets = (await get("/labels", { limit: 100 })).sets.filter((set) => set.kind === "class");
   const choice = make("select", { id: "teach-set" });
-  choice.addEventListener("change", () => busy(() => (choice.value ? open(choice.value) : Promise.resolve(leave()))));
+  choice.addEventListener("change", () => busy(() => (choice.value ? open(choice.value) : leave())));
   return make("label", {}, make("span", { "data-t": "label-set" }, say("label-set")), choice);
 }
 
@@ -34,15 +34,16 @@ export function drawSets() {
 }
 
 export async function open(id, fly = true) {
+  await send();
   await openSet(id);
   forgetFits();
-  const draft = app.overview.adapters.find((adapter) => adapter.name === draftName());
-  if (draft && fly) tell("adapters", draft.name);
+  if (drafted() && fly) tell("adapters", draftName());
   const box = fly && boundsOf({ features: [...lesson.labels.values()] });
   if (box) app.map.fit(box, margins(), 900);
 }
 
-function leave() {
+async function leave() {
+  await send();
   closeSet();
   forgetFits();
 }

@@ -1,21 +1,35 @@
 // What clicks, drags and keys do on the map while teaching, and the labels drawn over it.
 
-import { ask } from "./api.js";
+import { ask, get } from "./api.js";
 import { app, busy, on, tableNow, tell } from "./app.js";
 import { MARK } from "./place.js";
 import { classify, erase, lesson, undo } from "./teach_lesson.js";
 
 const STEP = 7; // pixels between two places that a stroke asks for
 const PAUSE = 180; // milliseconds between two questions of a stroke
+const OUTLINED = 150; // hexagons that one address asks for
 
 let mode = "click"; // or "paint", "erase"
 export const modeNow = () => mode;
 
-// Rows at places, [longitude, latitude] each, or of ids; each row once, without those that the table does not have.
+// Rows at places, [longitude, latitude] each, or of ids: {id, geometry (a polygon), …}; each row once, without those that
+// the table does not have.
 export async function rowsOf(which, more = {}) {
   const question = { ...which, table: app.state.unit, columns: ["geometry"], vectors: "none", ...tableNow(), ...more };
   const { embeddings } = await ask("/embeddings?f=json", question);
-  return [...new Map(embeddings.filter((row) => row.found).map((row) => [row.id, row])).values()];
+  const found = embeddings.filter((row) => row.found);
+  return app.state.unit === "parcels" ? [...new Map(found.map((row) => [row.id, row])).values()] : hexagons(found);
+}
+
+// The table knows the middles of cells only.
+async function hexagons(rows) {
+  const cells = [...new Map(rows.map((row) => [row.h3, row])).values()];
+  for (let at = 0; at < cells.length; at += OUTLINED) {
+    const some = cells.slice(at, at + OUTLINED);
+    const { outlines } = await get(`/api/hexagons?${new URLSearchParams(some.map((row) => ["cell", row.h3]))}`);
+    for (const row of some) Object.assign(row, { id: row.h3, geometry: outlines[row.h3] });
+  }
+  return cells;
 }
 
 export function setMode(to) {
@@ -25,19 +39,19 @@ export function setMode(to) {
   tell("mode");
 }
 
-async function use(points) {
+async function use(points, step) {
   const rows = await busy(() => rowsOf({ points }));
   if (!rows?.length) return;
-  if (mode === "erase") erase(rows);
-  else if (lesson.active) classify(rows, lesson.active);
+  if (mode === "erase") erase(rows, step);
+  else if (lesson.active) classify(rows, lesson.active, step);
   else tell("classless");
 }
 
 // A drag of the pointer: places are asked for while it goes on.
-const stroke = { places: [], last: null, timer: 0, begin, move, end };
+const stroke = { places: [], last: null, timer: 0, step: null, begin, move, end };
 
 function begin(at) {
-  stroke.last = null;
+  Object.assign(stroke, { last: null, step: {} });
   move(at);
 }
 
@@ -56,7 +70,7 @@ function end() {
 function flush() {
   stroke.timer = 0;
   const places = stroke.places.splice(0);
-  if (places.length) use(places);
+  if (places.length) use(places, stroke.step);
 }
 
 export function drawLabels() {
@@ -102,7 +116,8 @@ export function openTools(take, skip) {
 export function takeClicks(stopped) {
   app.tool = {
     teaches: true,
-    click: ({ longitude, latitude }) => mode === "click" && use([[longitude, latitude]]),
+    // A stroke has heard of its click already; Enter, which says nothing of Shift, is none.
+    click: ({ longitude, latitude, shift }) => (mode === "click" || shift === undefined) && use([[longitude, latitude]]),
     end() {
       app.map.hold(null);
       app.map.cursor = null;
