@@ -6,6 +6,7 @@ import { say } from "./words.js";
 
 const INK = [190, 24, 93];
 const DOUBLE = 500; // ms in which a second click may still be the end of the first
+const CLOSING = 14; // pixels from the first corner at which a click closes an outline
 const NEAR = 1e-7; // degrees: the clicks of a double click are one corner
 
 // kind: "box" or "polygon"; onDone([[longitude, latitude], …] without repeating the first), onEnd(whole) before that and after a cancel.
@@ -47,6 +48,7 @@ export function startDrawing(kind, { onDone, onEnd }) {
   const add = ({ longitude, latitude }) => {
     const last = corners.at(-1);
     if (last && Math.hypot(last[0] - longitude, last[1] - latitude) < NEAR) return;
+    if (corners.length > 2 && pixels(corners[0], [longitude, latitude]) < CLOSING) return finish();
     corners.push([longitude, latitude]);
     show();
     if (kind === "box" && corners.length === 2) finish();
@@ -79,6 +81,11 @@ const rectangle = ([x0, y0], [x1, y1]) => [[x0, y0], [x1, y0], [x1, y1], [x0, y1
 function lineOf(ring) {
   if (ring.length === 1) return { type: "Point", coordinates: ring[0] };
   return ring.length === 2 ? { type: "LineString", coordinates: ring } : polygonOf(ring);
+}
+
+function pixels(a, b) {
+  const [[x0, y0], [x1, y1]] = [a, b].map((place) => app.map.deck.getViewports()[0].project(place));
+  return Math.hypot(x1 - x0, y1 - y0);
 }
 
 function middle() {

@@ -43,7 +43,7 @@ export const en = {
   "count-where": "Which part", "count-view": "View", "count-all": "Whole map", "count-zone": "Comuna", "count-box": "Rectangle", "count-polygon": "Outline",
   "choose-zone": "Choose a comuna or region", "whole-region": (r) => `All of ${r}`, counting: "Counting…",
   "draw-box": "Click two opposite corners. Escape cancels. By keyboard: arrows and Space.",
-  "draw-polygon": "Click the corners; double click or Enter ends, Escape cancels. By keyboard: arrows and Space.",
+  "draw-polygon": "Click the corners; the first again, double click or Enter ends, Escape cancels. By keyboard: arrows and Space.",
   counted: "Counted from the map", estimated: "Estimated from the sample",
   "count-note": "A count of what the map shows. It inherits the map's errors: it is no estimate and has no interval. A sample below gives one.",
   "polygon-note": "Of a drawn outline there is only a count; the sample serves rectangles, comunas and the whole map.",

@@ -43,7 +43,7 @@ export const es = {
   "count-where": "Qué parte", "count-view": "Vista", "count-all": "Todo el mapa", "count-zone": "Comuna", "count-box": "Rectángulo", "count-polygon": "Contorno",
   "choose-zone": "Elige una comuna o región", "whole-region": (r) => `Toda ${r}`, counting: "Contando…",
   "draw-box": "Clic en dos esquinas opuestas. Escape cancela. Con teclado: flechas y Espacio.",
-  "draw-polygon": "Clic en las esquinas; doble clic o Enter termina, Escape cancela. Con teclado: flechas y Espacio.",
+  "draw-polygon": "Clic en las esquinas; la primera, doble clic o Enter termina, Escape cancela. Con teclado: flechas y Espacio.",
   counted: "Contado del mapa", estimated: "Estimado con la muestra",
   "count-note": "Es un conteo de lo que muestra el mapa. Hereda sus errores: no es una estimación y no tiene intervalo. Una muestra, abajo, da uno.",
   "polygon-note": "De un contorno dibujado solo hay conteo; la muestra sirve para rectángulos, comunas y todo el mapa.",
