@@ -42,6 +42,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+def _at(look: Look, near: tuple[float, float, float], within: tuple[float, float, float]) -> bool:
+    """Whether the map comes to rest there, within 20 s: software flies slowly."""
+    for _ in range(40):
+        at = [float(part) for part in look.state()["at"].split(",")]
+        if all(abs(a - b) <= c for a, b, c in zip(at, near, within, strict=True)):
+            return True
+        look.page.wait_for_timeout(500)
+    return False
+
+
 def _pixels(look: Look, name: str, left: int, right: int) -> int:
     away = np.abs(look.picture()[:, left:right] - np.array(rgb(class_styles([name])[0].colour))).max(axis=2)
     return int((away < 8).sum())
@@ -74,9 +84,7 @@ def test_places_are_found_by_name_and_by_coordinates(browser: Browser, address: 
         option.wait_for()
         assert "Ñuñoa" in option.inner_text()
         look.page.press("#find", "Enter")
-        look.page.wait_for_timeout(2500)
-        lon, lat, _ = map(float, look.state()["at"].split(","))
-        assert lon == pytest.approx(-70.6, abs=0.1) and lat == pytest.approx(-33.46, abs=0.1)
+        assert _at(look, (-70.6, -33.46, 12), (0.1, 0.1, 3))
         look.page.fill("#find", ", ".join(reversed(MIDDLE_OF_P003.split(","))))
         look.page.locator("#found [role=option]").first.wait_for()
         look.page.press("#find", "Enter")
@@ -128,6 +136,5 @@ def test_keys_move_and_zoom_the_map(browser: Browser, address: str) -> None:
         look.page.focus("#map")
         look.page.keyboard.press("ArrowRight")
         look.page.keyboard.press("+")
-        look.page.wait_for_timeout(1500)
-        lon, lat, zoom = map(float, look.state()["at"].split(","))
-        assert lon > -71.2542 and lat == pytest.approx(-34.98963, abs=1e-4) and zoom == 16
+        east = -71.25423 + 100 * 360 / 512 / 2**15
+        assert _at(look, (east, -34.98963, 16), (1e-4, 1e-4, 0.01))
