@@ -350,3 +350,12 @@ def test_a_phone_has_room_for_it(browser: Browser, address: str) -> None:
         assert look.page.evaluate(wide) <= 0
         box = look.page.locator("#teach-classes").bounding_box()
         assert box is not None and box["y"] > 400 and box["x"] + box["width"] <= 390
+
+
+def test_a_hexagon_is_a_place(browser: Browser, address: str) -> None:
+    """A click on a hexagon outside this part shows its cell and what is like it."""
+    with looking(browser, address, f"#unit=cells&res=11&lang=en&at={','.join(map(str, VIEW))}") as look:
+        look.drawn("cells")
+        look.page.mouse.click(640, 320)
+        look.page.locator("#place .alike li").first.wait_for()
+        assert look.page.locator("#place-title").inner_text().split("\n")[1].startswith("8bb2c33")

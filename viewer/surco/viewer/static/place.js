@@ -4,6 +4,7 @@ import { ask, AnswerError } from "./api.js";
 import { adapterNow, app, busy, change, narrow, on, styleOf, tableNow, tell } from "./app.js";
 import { intervalBar, ndviCurve } from "./charts.js";
 import { $, make } from "./dom.js";
+import { hexagons } from "./hexagons.js";
 import { metres } from "./mercator.js";
 import { margins } from "./screen.js";
 import { chance, className, distance, hectares, ineTitle, number, percent, say } from "./words.js";
@@ -54,6 +55,7 @@ export async function read(longitude, latitude, signal) {
   const question = { points, table: unit, columns: ["all"], vectors: "none", ...tableNow() };
   const [{ embeddings: [row] }, said] = await Promise.all([ask("/embeddings?f=json", question, signal), predicted({ points }, signal)]);
   if (!row?.found) return null;
+  if (unit === "cells") await hexagons([row]);
   const address = app.overview.comunas[row.comuna] ?? [];
   return {
     ...row, unit, address, lon: row.lon ?? longitude, lat: row.lat ?? latitude,

@@ -1,13 +1,13 @@
 // What clicks, drags and keys do on the map while teaching, and the labels drawn over it.
 
-import { ask, get } from "./api.js";
+import { ask } from "./api.js";
 import { app, busy, on, tableNow, tell } from "./app.js";
+import { hexagons } from "./hexagons.js";
 import { MARK } from "./place.js";
 import { classify, erase, lesson, undo } from "./teach_lesson.js";
 
 const STEP = 7; // pixels between two places that a stroke asks for
 const PAUSE = 180; // milliseconds between two questions of a stroke
-const OUTLINED = 150; // hexagons that one address asks for
 
 let mode = "click"; // or "paint", "erase"
 export const modeNow = () => mode;
@@ -19,17 +19,6 @@ export async function rowsOf(which, more = {}) {
   const { embeddings } = await ask("/embeddings?f=json", question);
   const found = embeddings.filter((row) => row.found);
   return app.state.unit === "parcels" ? [...new Map(found.map((row) => [row.id, row])).values()] : hexagons(found);
-}
-
-// The table knows the middles of cells only.
-async function hexagons(rows) {
-  const cells = [...new Map(rows.map((row) => [row.h3, row])).values()];
-  for (let at = 0; at < cells.length; at += OUTLINED) {
-    const some = cells.slice(at, at + OUTLINED);
-    const { outlines } = await get(`/api/hexagons?${new URLSearchParams(some.map((row) => ["cell", row.h3]))}`);
-    for (const row of some) Object.assign(row, { id: row.h3, geometry: outlines[row.h3] });
-  }
-  return cells;
 }
 
 export function setMode(to) {
