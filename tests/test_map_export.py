@@ -315,7 +315,7 @@ def test_memory_does_not_grow_with_the_map(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["body"] > 70 and found["grown"] < 0.6 * found["body"], found
+    assert found["body"] > 70 and found["grown"] < 0.9 * found["body"], found
 
 
 def workers() -> int:
