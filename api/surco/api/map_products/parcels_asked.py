@@ -137,7 +137,7 @@ def parcels_geojson(path: Path) -> bytes:
     collection = known.get("collection", {})
     about = {"schemas": collection["schemas"]} if "schemas" in collection else {}
     return json.dumps(
-        {"type": "FeatureCollection", **about, "surco": known["surco"]["imported"], "features": features},
+        {"type": "FeatureCollection", **about, "surco": known["surco"]["found"], "features": features},
         ensure_ascii=False,
     ).encode()
 
