@@ -14,6 +14,7 @@ import { openTabs } from "./tabs.js";
 import { openTip } from "./tip.js";
 import { say, speak } from "./words.js";
 
+const LATEST = 4000; // ms after which borders wait no longer for the map
 const PANNED = 100; // pixels of an arrow key
 const SMALL_BORDERS = 8; // zoom from which on borders are drawn as exactly as the store knows them
 
@@ -32,6 +33,8 @@ async function start() {
     begin();
     await openLook();
     await openPlace();
+    // The map comes before its borders and names.
+    await Promise.race([app.map.pictured, new Promise((resolve) => setTimeout(resolve, LATEST))]);
     await ground();
   }, start);
 }
@@ -60,6 +63,7 @@ function moved(place, x, y) {
 
 let later = 0;
 let wasSmall = false;
+let grounded = false; // borders were drawn once
 function viewed(view) {
   app.state.at = view;
   tell("view", view);
@@ -67,13 +71,14 @@ function viewed(view) {
   later = setTimeout(() => {
     writeState(app.state);
     const small = view.zoom >= SMALL_BORDERS;
-    if (small || wasSmall) ground();
+    if (grounded && (small || wasSmall)) ground();
     wasSmall = small;
   }, 300);
 }
 
 // Coast, borders and names: of the country simplified, from zoom 8 on of what is in view.
 async function ground() {
+  grounded = true;
   const small = app.map.view.zoom >= SMALL_BORDERS;
   const [west, south, east, north] = app.map.bounds();
   const pad = (east - west) / 2;

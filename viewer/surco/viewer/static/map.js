@@ -3,6 +3,7 @@
 
 import { picture } from "./api.js";
 import { degrees, TILE, world } from "./mercator.js";
+import { listenToStrokes } from "./strokes.js";
 import { Pace } from "./pace.js";
 
 const INK = { light: [70, 76, 66], dark: [178, 184, 176] };
@@ -31,6 +32,7 @@ export class LandMap {
     });
     // Before it has drawn once, a deck forgets the views that it is given.
     this.ready = new Promise((resolve) => (this.drewOnce = resolve));
+    this.pictured = new Promise((resolve) => (this.drewPicture = resolve));
     this.deck.setProps({
       layers: [], initialViewState: this.view,
       useDevicePixels: sharpness(),
@@ -44,7 +46,7 @@ export class LandMap {
       onAfterRender: () => this.noteDrawn(),
     });
     this.listen(onPick);
-    this.listenToStrokes();
+    listenToStrokes(this);
   }
 
   // The browser's own click, not deck.gl's: that one is a tap of at most a quarter of a second, counted while it draws,
@@ -67,26 +69,6 @@ export class LandMap {
   // While held, a drag does not move the map: stroke's begin(at), move(at) and end() hear of it. null lets the map go.
   hold(stroke) {
     this.stroke = stroke;
-  }
-
-  listenToStrokes() {
-    let drawing = false;
-    const heard = (event, work) => {
-      if (!event.isPrimary || !(drawing || (this.stroke && event.type === "pointerdown" && event.button === 0))) return;
-      event.stopPropagation(); // the deck's controller never hears of it
-      work({ ...this.placeAt(event.clientX, event.clientY), x: event.clientX, y: event.clientY });
-    };
-    const on = (kind, work) => this.container.addEventListener(kind, (event) => heard(event, work), true);
-    on("pointerdown", (at) => {
-      drawing = true;
-      this.stroke.begin(at);
-    });
-    on("pointermove", (at) => this.stroke?.move(at));
-    const end = () => {
-      drawing = false;
-      this.stroke?.end();
-    };
-    for (const kind of ["pointerup", "pointercancel", "pointerleave"]) on(kind, end);
   }
 
   placeAt(clientX, clientY) {
@@ -169,7 +151,7 @@ export class LandMap {
       id: "names", data: shown, getText: (name) => name.name, getPosition: (name) => name.position,
       getSize: rank === "region" ? 12 : Math.min(10 + (zoom - 6), 13), getColor: [...INK[this.theme()], 235], fontFamily: "system-ui, 'DejaVu Sans', sans-serif",
       fontWeight: 600,
-      fontSettings: { sdf: true, fontSize: 64, buffer: 8, radius: 16, cutoff: 0.2 }, outlineWidth: 3, outlineColor: HALO[this.theme()], characterSet: "auto",
+      fontSettings: { sdf: true, fontSize: 44, buffer: 6, radius: 11, cutoff: 0.2 }, outlineWidth: 3, outlineColor: HALO[this.theme()], characterSet: "auto",
       pickable: false,
     });
   }
@@ -182,7 +164,9 @@ export class LandMap {
     this.drewOnce();
     if (this.pace.coarse) return;
     const layers = this.deck.props.layers.filter(Boolean);
-    if (layers.length && layers.every((layer) => layer.isLoaded)) this.container.dataset.drawn = this.picture?.mark ?? "";
+    if (!layers.length || !layers.every((layer) => layer.isLoaded)) return;
+    this.container.dataset.drawn = this.picture?.mark ?? "";
+    if (this.picture) this.drewPicture();
   }
 
   fly(target, milliseconds = 700) {
