@@ -3,8 +3,8 @@
 
 import { picture } from "./api.js";
 import { degrees, TILE, world } from "./mercator.js";
-import { listenToStrokes } from "./strokes.js";
 import { Pace } from "./pace.js";
+import { listenToStrokes } from "./strokes.js";
 
 const INK = { light: [70, 76, 66], dark: [178, 184, 176] };
 const LAND = { light: [250, 248, 241], dark: [30, 34, 36] };

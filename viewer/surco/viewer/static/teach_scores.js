@@ -29,7 +29,7 @@ export function drawScores() {
   $("teach-scores").replaceChildren(...parts);
 }
 
-const heading = (word) => make("h3", {}, say(word));
+const heading = (word) => make("h2", {}, say(word));
 const nameOf = (name) => (lesson.styles.has(name) ? className(lesson.styles.get(name)) : name);
 const interval = ({ value, low, high }) => say("interval-words", percent(value), percent(low ?? value), percent(high ?? value));
 
@@ -93,7 +93,7 @@ function curve() {
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 function table({ classes, confusion: rows }) {
-  const head = ["", say("right"), say("found"), say("labels")].map((text) => make("th", { scope: "col" }, text));
+  const head = [say("column-class"), say("right"), say("found"), say("labels")].map((text) => make("th", { scope: "col" }, text));
   const body = classes.map((name, at) => {
     const [hit, given, taken] = [rows[at][at], sum(rows[at]), sum(rows.map((row) => row[at]))];
     const share = (of) => (of ? percent(hit / of) : "–");
