@@ -25,7 +25,6 @@ from surco.api.settings import Settings
 from surco.embedstore import StoreError
 
 
-
 @pytest.fixture(scope="module")
 def valley(tmp_path_factory: pytest.TempPathFactory) -> Valley:
     """The store that these tests ask."""
