@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, CROPS, FLAGS, Valley, build_valley, need_chromium, serving
-from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from browser import CROPS, Valley, build_valley, serving
+from looking import Look, chromium, looking
+from playwright.sync_api import Browser
 
 from surco.api import Settings
 from surco.viewer import class_styles, rgb
@@ -26,32 +23,16 @@ NIGHT = np.array([21, 24, 26])
 OPACITY = 1.0
 
 
-@dataclass
-class Look:
-    """A page being looked at, and everything that went wrong in it."""
-
-    page: Page
-    address: str
-    faults: list[str] = field(default_factory=list)
-
-    def drawn(self, unit: str) -> None:
-        """Wait until the map of that unit is on the canvas."""
-        self.page.wait_for_selector(f"#map[data-drawn~={unit}]", timeout=30_000)
-
-    def picture(self) -> np.ndarray[Any, Any]:
-        """The page as (H, W, 3) integers."""
-        return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"), int)
-
-    def spot(self, name: str, left: int = 330, ground: Any = GROUND) -> tuple[float, float]:
-        """A pixel well inside a patch of a class's colour, right of the controls."""
-        patch = _is(self.picture(), name, ground)[:, left:]
-        inside = patch.copy()
-        for shift in (-5, 5):
-            inside &= np.roll(patch, shift, 0) & np.roll(patch, shift, 1)
-        rows, columns = np.nonzero(inside)
-        assert len(rows) > 20, f"no {name} on the map"
-        at = len(rows) // 2
-        return float(columns[at] + left), float(rows[at])
+def spot(look: Look, name: str, left: int = 330, ground: Any = GROUND) -> tuple[float, float]:
+    """A pixel well inside a patch of a class's colour, right of the controls."""
+    patch = _is(look.picture(), name, ground)[:, left:]
+    inside = patch.copy()
+    for shift in (-5, 5):
+        inside &= np.roll(patch, shift, 0) & np.roll(patch, shift, 1)
+    rows, columns = np.nonzero(inside)
+    assert len(rows) > 20, f"no {name} on the map"
+    at = len(rows) // 2
+    return float(columns[at] + left), float(rows[at])
 
 
 def _is(
@@ -64,11 +45,8 @@ def _is(
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, drawing in software."""
-    need_chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,23 +62,6 @@ def address(browser: Browser, valley: Valley) -> Iterator[str]:
         yield address
 
 
-@contextmanager
-def looking(browser: Browser, address: str, fragment: str = "", **context: Any) -> Iterator[Look]:
-    """Open the page; at the end nothing may have gone wrong and no other host may have been asked."""
-    given = {"viewport": {"width": 1024, "height": 640}, "locale": "es-CL"} | context
-    with browser.new_context(**given) as window:
-        look = Look(window.new_page(), address)
-        note = look.faults.append
-        look.page.on("console", lambda m: note(m.text) if m.type in ("error", "warning") else None)
-        look.page.on("pageerror", lambda e: note(str(e)))
-        look.page.on(
-            "request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else note(r.url)
-        )
-        look.page.goto(f"{address}/{fragment}")
-        yield look
-    assert look.faults == []
-
-
 def test_map_is_drawn_and_a_click_is_answered(browser: Browser, address: str) -> None:
     """All classes are on the canvas; a click on a cherry orchard shows what it is and what is like it."""
     with looking(browser, address) as look:
@@ -108,7 +69,7 @@ def test_map_is_drawn_and_a_click_is_answered(browser: Browser, address: str) ->
         picture = look.picture()
         counts = {name: int(_is(picture, name)[:, 330:].sum()) for name in CROPS}
         assert min(counts.values()) > 500, counts
-        look.page.mouse.click(*look.spot("cherry"))
+        look.page.mouse.click(*spot(look, "cherry"))
         panel = look.page.locator("#place")
         panel.locator(".alike li").first.wait_for()
         assert panel.locator(".lead b").inner_text() == "Cerezo"
@@ -173,7 +134,7 @@ def test_legend_is_grouped_by_ines_classes(browser: Browser, address: str) -> No
         assert set(spring.locator("button .name").all_inner_texts()) == {"Maize", "Rice"}
         amounts = [_number(text) for text in spring.locator(".amount").all_inner_texts()]
         assert amounts[0] == pytest.approx(sum(amounts[1:]), abs=1.5)
-        look.page.mouse.click(*look.spot("rice"))
+        look.page.mouse.click(*spot(look, "rice"))
         look.page.wait_for_selector("#place .lead >> text=INE: Temporary crops › Spring crops")
         look.page.click("[data-language=es]")
         assert "Cultivos de primavera" in look.page.locator("#legend").inner_text()
@@ -225,7 +186,7 @@ def test_small_dark_screen(browser: Browser, address: str) -> None:
         sheet = look.page.locator("#controls").bounding_box()
         assert sheet and sheet["width"] == 390 and sheet["y"] > 400
         assert look.page.evaluate("document.documentElement.scrollWidth") == 390
-        look.page.touchscreen.tap(*look.spot("cherry", 0, NIGHT))
+        look.page.touchscreen.tap(*spot(look, "cherry", 0, NIGHT))
         look.page.locator("#place").wait_for()
         assert look.page.locator("#place .lead b").inner_text() == "Cerezo"
         assert look.page.locator("#tip").is_hidden()
