@@ -10,7 +10,7 @@ from surco.api.maps import adapter_task
 from surco.api.options import LEGEND, PORT, SEASON, STORE
 from surco.api.refusals import SettingsError
 from surco.api.serving import serve_store
-from surco.api.settings import Settings
+from surco.api.settings import LOOPBACK, Settings
 from surco.embedstore import Store
 
 __all__ = ["demo", "map_"]
@@ -111,4 +111,14 @@ def demo(folder: Path, serve: bool, port: int) -> None:
 
     result = run_demo(folder)
     if serve:
-        serve_store(Settings(result.store, "crops", area="Synthetic valleys", port=port))
+        serve_store(
+            Settings(
+                result.store,
+                "crops",
+                area="Synthetic valleys",
+                port=port,
+                # Who tries it on his own machine may teach it, too.
+                anonymous=("read", "label", "train"),
+                allowed_hosts=LOOPBACK,
+            )
+        )

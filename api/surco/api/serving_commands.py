@@ -11,7 +11,7 @@ import click
 from surco.api.options import PORT, SEASON, STORE
 from surco.api.scopes import SCOPES
 from surco.api.serving import serve_store
-from surco.api.settings import Settings
+from surco.api.settings import LOOPBACK, Settings
 from surco.embedstore import Store
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["DATABASE_URL", "keys", "serve"]
 DATABASE_URL = "SURCO_DATABASE_URL"
 """Environment variable with the database of keys, labels and audit; unset it is SQLite in the store's folder."""
 
-_OWN = ("127.0.0.1", "localhost", "::1")
 _NONE = "none"
 
 
@@ -77,7 +76,7 @@ def serve(
             anonymous=scopes,
             cors_origins=cors_origin,
             # A page of another site could else reach a server on this machine under a name of its own.
-            allowed_hosts=allowed_host or (_OWN if host in _OWN else ()),
+            allowed_hosts=allowed_host or (LOOPBACK if host in LOOPBACK else ()),
             scenes=scenes,
             requests_per_minute=requests_per_minute,
             writes_per_minute=writes_per_minute,

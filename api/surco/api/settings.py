@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 from surco.api.refusals import SettingsError
 from surco.api.scopes import SCOPES
 
-__all__ = ["Settings"]
+__all__ = ["LOOPBACK", "Settings"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Names of this machine to itself."""
 
 
 @dataclass(frozen=True, slots=True)
