@@ -15,6 +15,7 @@ from surco.adapters import (
     cross_validate,
     holdout_report,
 )
+from surco.adapters.scores import score
 
 
 def _predictions(n=400, classes=4, seed=0, sharp=1.5):
@@ -82,6 +83,17 @@ def test_interval_covers():
         accuracy = holdout_report(np.zeros(300, int), proba, [0, 1], np.repeat(np.arange(30), 10)).accuracy
         hits += accuracy.low <= 6 / 9 <= accuracy.high
     assert 0.87 <= hits / 150 <= 1.0
+
+
+def test_no_error_in_few_groups_is_not_certainty():
+    """Resampling finds no error where there is none; the interval says what so few groups leave room for."""
+    for n, low in ((20, 0.8316), (200, 0.9817)):
+        codes = np.arange(n) % 2
+        found = score(codes, np.eye(2)[codes], ["a", "b"], np.arange(n))
+        assert (found.accuracy.value, found.accuracy.high) == (1.0, 1.0)
+        assert found.accuracy.low == pytest.approx(low, abs=1e-3) == found.macro_f1.low
+        wrong = score(codes, np.eye(2)[1 - codes], ["a", "b"], np.arange(n))
+        assert wrong.accuracy.high == pytest.approx(1 - low, abs=1e-3) and wrong.accuracy.low == 0
 
 
 def test_no_interval_from_a_few_groups():

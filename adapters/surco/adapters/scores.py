@@ -95,8 +95,8 @@ def score(
     np.add.at(confusion, (codes, proba.argmax(axis=1)), weight)
     accuracy, macro_f1, ece, brier, log_loss = _estimates(values, resampled)
     return Scores(
-        accuracy,
-        macro_f1,
+        _with_room(accuracy, n_groups),
+        _with_room(macro_f1, n_groups),
         ece,
         brier,
         log_loss,
@@ -152,6 +152,20 @@ def _estimates(values: Doubles, resampled: Doubles | None) -> list[Estimate]:
         return [Estimate(float(v), None, None) for v in values]
     limits = np.percentile(resampled, [2.5, 97.5], axis=1)
     return [Estimate(float(v), float(low), float(high)) for v, low, high in zip(values, *limits, strict=True)]
+
+
+def _with_room(share: Estimate, n_groups: int) -> Estimate:
+    """A share whose resamples never err, or always do, with the limit that so many groups leave room for.
+
+    Resampling rows without an error finds none, however few they are; Clopper and Pearson (1934) say how often an
+    error may still occur that none of `n_groups` showed.
+    """
+    if share.low is None or share.high is None or share.low != share.high:
+        return share
+    unseen = 1 - 0.025 ** (1 / n_groups)
+    if share.value == 1:
+        return Estimate(share.value, 1 - unseen, 1.0)
+    return Estimate(share.value, 0.0, unseen) if share.value == 0 else share
 
 
 def _group_sums(codes: Codes, proba: Doubles, weight: Doubles, group: Codes) -> Doubles:
