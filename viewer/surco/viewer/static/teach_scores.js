@@ -58,7 +58,7 @@ function versus(scores, baselines) {
   const svg = plot(height, rows.map(([name, score]) => `${name}: ${interval(score)}`).join("; "), "versus");
   for (const tick of [0, 0.5, 1]) {
     svg.append(makeSvg("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 0, y2: height - 14 }));
-    svg.append(makeSvg("text", { x: x(tick), y: height - 3, "text-anchor": "middle" }, percent(tick)));
+    svg.append(makeSvg("text", { x: x(tick), y: height - 3, "text-anchor": tick === 1 ? "end" : "middle" }, percent(tick)));
   }
   rows.forEach(([name, score], at) => {
     const y = at * ROW + ROW / 2;
