@@ -29,6 +29,13 @@ def test_error_is_at_most_half_a_step(rows: np.ndarray) -> None:
     ).all()
 
 
+def test_a_scale_that_is_rounded_never_wraps() -> None:
+    """A largest value at 127.5 scales, as 255 of the smallest steps has, stays at 127 and does not become -128."""
+    for steps in (255, 510, 1275):
+        row = np.array([[steps * 2.0**-149, -steps * 2.0**-149]], np.float32)
+        assert quantize(row)[0].tolist() == [[127, -127]]
+
+
 @given(vectors)
 def test_the_largest_value_takes_the_whole_range(rows: np.ndarray) -> None:
     """Int8 is used to 127 in every row that is not zero, and -128 never occurs."""
