@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from browser import CHROMIUM, FLAGS, need_chromium
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-__all__ = ["Look", "chromium", "looking"]
+__all__ = ["Look", "chromium", "looking", "soon"]
 
 
 @dataclass
@@ -36,6 +37,16 @@ class Look:
         """What the address says of the map."""
         pairs = self.page.evaluate("[...new URLSearchParams(location.hash.slice(1))]")
         return dict(pairs)
+
+
+def soon(check: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether something comes true within some seconds: drawing in software takes its time on a busy machine."""
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 @contextmanager

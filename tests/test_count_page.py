@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from browser import CORNER, STEP, build_valley, serving
-from looking import Look, chromium, looking
+from looking import Look, chromium, looking, soon
 from playwright.sync_api import Browser
 
 from surco.api import Settings
@@ -94,11 +94,12 @@ def test_a_drawn_rectangle_and_outline(browser: Browser, address: str) -> None:
         assert look.page.locator("#hint").is_hidden()
         _draw(look, "polygon", [(500, 200), (800, 200), (800, 440), (500, 440)])
         look.page.locator("#count-result svg.bars").wait_for()
-        assert _total(look) == pytest.approx(box, rel=0.1), "parcels cut by the same lines"
+        assert soon(lambda: _total(look) == pytest.approx(box, rel=0.1)), "parcels cut by the same lines"
+        look.page.locator("#busy:not(.on)").wait_for(state="attached")
         zoom = look.state()["at"].split(",")[2]
         _draw(look, "polygon", [(500, 200), (800, 200), (500, 440)])
         look.page.locator("#count-result svg.bars").wait_for()
-        assert _total(look) == pytest.approx(box / 2, rel=0.35)
+        assert soon(lambda: _total(look) == pytest.approx(box / 2, rel=0.35))
         look.page.wait_for_timeout(800)
         assert look.state()["at"].split(",")[2] == zoom, "a double click that ends a drawing does not zoom"
 

@@ -179,7 +179,7 @@ def test_every_question_of_the_docs_may_be_asked() -> None:
 
 
 def test_a_client_that_leaves_stops_its_query(valley: Path) -> None:
-    """The one worker is free, and the same process, a moment after the connection of a long query is closed."""
+    """The one worker is free, or another is in its place, a moment after the connection of a long query is closed."""
     with (
         serving_sql(valley, sql_workers=1, sql_timeout_s=50) as url,
         httpx.Client(base_url=url, timeout=60) as client,
@@ -196,7 +196,7 @@ def test_a_client_that_leaves_stops_its_query(valley: Path) -> None:
             began = time.monotonic()
             assert ask(client, "SELECT 1").json()["rows"] == [[1]]
             assert time.monotonic() - began < 5
-        assert workers() == before
+        assert len(workers()) == len(before)  # a query that does not end when it is told to is killed
 
 
 def test_a_killed_worker_is_replaced(client: httpx.Client) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from browser import build_valley, serving
-from looking import Look, chromium, looking
+from looking import Look, chromium, looking, soon
 from playwright.sync_api import Browser
 
 from surco.api import Settings
@@ -75,8 +75,7 @@ def test_cells_are_drawn_as_hexagons(browser: Browser, address: str) -> None:
         before = _pink(look)
         _ask(look, "SELECT h3, n_optical FROM cells WHERE res = 9 LIMIT 4")
         look.page.locator("#sql-result tbody tr").nth(3).wait_for()
-        look.page.wait_for_timeout(1200)
-        assert _pink(look) > before + 300
+        assert soon(lambda: _pink(look) > before + 300)
 
 
 def test_what_the_server_refuses_is_said_in_its_words(browser: Browser, address: str) -> None:

@@ -43,7 +43,7 @@ def quantize(vectors: npt.ArrayLike) -> tuple[npt.NDArray[np.int8], npt.NDArray[
         )
     scale = _scale(largest)
     divisor = np.where(scale > 0, scale, np.float32(1)).astype(np.float64)[:, None]
-    # A scale that is itself rounded, as among subnormal numbers, may put the largest value at 127.5, which rounds to 128.
+    # A scale that is itself rounded, as among subnormal numbers, may put the largest value at 127.5: rint says 128.
     steps = np.clip(np.rint(rows / divisor), -_LIMIT, _LIMIT)
     return steps.astype(np.int8), scale
 
