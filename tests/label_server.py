@@ -53,7 +53,8 @@ class LabelClient:
 @contextmanager
 def serving(folder: Path, **more: Any) -> Iterator[tuple[TestClient[Any], Settings]]:
     """A server over an empty store."""
-    settings = Settings(Store.create(folder / "store").path, writes_per_minute=100_000, **more)
+    store = Store.create(folder / "store").path
+    settings = Settings(store, requests_per_minute=1_000_000, writes_per_minute=1_000_000, **more)
     with TestClient(create_app(settings)) as client:
         yield client, settings
 

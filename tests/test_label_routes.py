@@ -301,6 +301,17 @@ def test_what_is_exported_can_be_uploaded_again(
     assert before == again
 
 
+@pytest.mark.parametrize("lat", [0.30736650059361637, -0.00063093621568648462, 1.2345678901234567e-5])
+def test_a_csv_keeps_every_digit_of_an_outline(client: LabelClient, tmp_path: Path, lat: float) -> None:
+    """Degrees that need seventeen digits come back as they were."""
+    set_id = client.new_set()
+    square = {**_square(lat, lat), "id": "n", "properties": {"class": "trigo"}}
+    client.ask("POST", f"/labels/{set_id}/items", 201, content=collection([square]))
+    content = client.ask("GET", f"/labels/{set_id}/export", params={"f": "csv"})
+    (again,) = Reader(tmp_path).taken(content)
+    assert (again["west"], again["south"]) == (lat, lat)
+
+
 def _square(lon: float, lat: float) -> dict[str, object]:
     west = min(lon, 179.0)
     ring = [[west, lat], [west + 0.5, lat], [west + 0.5, lat + 0.5], [west, lat + 0.5], [west, lat]]

@@ -28,6 +28,9 @@ CSV_COLUMNS: Final = (
 )
 """Columns of a CSV; `wkt` of polygons only, longitude and latitude then of a point within."""
 
+_WKT_DECIMALS: Final = 25
+"""GEOS cuts after so many decimals: these hold any degree exactly, and its own "full precision" (-1) does not."""
+
 _RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -57,7 +60,7 @@ def guarded(value: Any) -> Any:
 def _cells(label: Label) -> list[Any]:
     shape = shapely.from_wkb(label.wkb)
     point = shape if shape.geom_type == "Point" else shapely.point_on_surface(shape)
-    wkt = "" if shape.geom_type == "Point" else shapely.to_wkt(shape, rounding_precision=-1)
+    wkt = "" if shape.geom_type == "Point" else shapely.to_wkt(shape, rounding_precision=_WKT_DECIMALS)
     said = [guarded(label.said[name]) for name in FIELDS]
     times = [moment.isoformat(timespec="microseconds") for moment in (label.made_at, label.changed_at)]
     return [guarded(label.id), repr(point.x), repr(point.y), wkt, *said, label.revision, label.maker, *times]
