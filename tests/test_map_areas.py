@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from area_valley import PLACES, area_valley, fill_in
 from litestar.testing import TestClient
 from map_stores import NOW, TALCA, map_store
@@ -93,6 +94,83 @@ def test_a_sample_gives_the_intervals_of_surco_areas(
         same(answer.json(), area_answer(question, by=by, sample=filled, method=method).as_dict())
     if not where:
         assert any(row["low_ha"] is not None for row in answer.json()["areas"])
+
+
+def _star() -> shapely.Polygon:
+    """A polygon that cuts parcels, has a bay, and lies in Talca."""
+    west, south = PLACES["Talca"]
+    corners = [(0, 0), (0.02, 0), (0.02, 0.02), (0.011, 0.006), (0, 0.02)]
+    return shapely.Polygon([(west + x, south + y) for x, y in corners])
+
+
+def _within(shape: shapely.Geometry) -> dict:
+    return {"within": json.loads(shapely.to_geojson(shape))}
+
+
+def test_a_drawn_polygon_is_a_part_like_any_other(
+    client: TestClient, valley: Path, sample: dict, tmp_path: Path
+) -> None:
+    """Counted, or estimated from a sample in the body or of a label set, as `surco areas --aoi` does with the file."""
+    file = tmp_path / "drawn.geojson"
+    file.write_text(shapely.to_geojson(_star()))
+    question = AreaQuestion(valley, "crops", aoi=str(file))
+    counted = client.post(AREAS, json=_within(_star()))
+    assert counted.status_code == 200, counted.text
+    same(counted.json(), area_answer(question).as_dict())
+    assert all(row["low_ha"] is None for row in counted.json()["areas"])
+    whole = client.get(AREAS).json()["areas"]
+    assert 0 < sum(r["mapped_ha"] for r in counted.json()["areas"]) < sum(r["mapped_ha"] for r in whole)
+    estimated = client.post(f"{AREAS}?by=comuna", json=sample | _within(_star()))
+    assert estimated.status_code == 200, estimated.text
+    expected = area_answer(question, by="comuna", sample=valley.parent / "filled.geojson")
+    same(estimated.json(), expected.as_dict())
+
+
+def test_a_sample_of_a_drawn_polygon_serves_it(client: TestClient) -> None:
+    """It is drawn of the places that the polygon touches, and gives intervals there."""
+    plan = client.post(f"{AREAS}/plan?size=60&least=10", json=_within(_star()))
+    assert plan.status_code == 200, plan.text
+    drawn = plan.json()
+    features = drawn["features"]
+    assert len(features) == 60
+    assert all(shapely.from_geojson(json.dumps(f["geometry"])).intersects(_star()) for f in features)
+    for at, feature in enumerate(features):
+        feature["properties"]["class"] = features[at - at % 5 // 4]["properties"]["stratum"]
+    found = client.post(AREAS, json=drawn | _within(_star()))
+    assert found.status_code == 200, found.text
+    assert any(row["low_ha"] is not None for row in found.json()["areas"])
+
+
+def test_an_outline_that_crosses_itself_is_repaired(client: TestClient) -> None:
+    """Both its halves count, as they look on the map."""
+    west, south = PLACES["Talca"]
+    crossed = [(0, 0), (0.01, 0.01), (0.01, 0), (0, 0.01)]
+    corners = [crossed, [(0, 0), (0.005, 0.005), (0, 0.01)], [(0.01, 0), (0.01, 0.01), (0.005, 0.005)]]
+    bow, *halves = (shapely.Polygon([(west + x, south + y) for x, y in each]) for each in corners)
+
+    def hectares(shape: shapely.Geometry) -> float:
+        return sum(row["mapped_ha"] for row in client.post(AREAS, json=_within(shape)).json()["areas"])
+
+    assert hectares(bow) == pytest.approx(sum(hectares(half) for half in halves))
+
+
+@pytest.mark.parametrize(
+    ("within", "status", "words"),
+    [
+        ({"type": "Point", "coordinates": [-71.6, -35.4]}, 400, "Polygon or MultiPolygon, got 'Point'"),
+        ("-71,-35,-70,-34", 400, "Polygon or MultiPolygon, got 'str'"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, 400, "Expected a point or a polygon"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2], [0, 0]]]}, 400, "collapses to a line"),
+        ({"type": "Polygon", "coordinates": [[[400, 0], [1, 1], [2, 0], [400, 0]]]}, 400, "longitude -180"),
+        ({"type": "Polygon", "coordinates": [[[1, 1], [2, 1], [2, 2], [1, 1]]]}, 404, "in the part asked for"),
+        (json.loads(shapely.to_geojson(shapely.Point(-71, -35).buffer(1, quad_segs=4000))), 413, "at most 10,000"),
+    ],
+)  # fmt: skip
+def test_bad_polygons_are_sentences(client: TestClient, within: object, status: int, words: str) -> None:
+    """Each has a problem document that says what was expected."""
+    answer = client.post(AREAS, json={"within": within})
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["detail"]
 
 
 def test_the_plan_is_the_one_of_the_command(client: TestClient, valley: Path, tmp_path: Path) -> None:

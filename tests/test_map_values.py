@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from litestar.testing import TestClient
-from map_stores import BEFORE, NOW, map_store
+from map_stores import BEFORE, NOW, TALCA, map_store
 
 from surco.api.app import create_app
 from surco.api.maps import predict_table
@@ -66,6 +66,21 @@ def test_a_crops_places_only(client: TestClient, store: Store) -> None:
     mean = np.average(found.value[of_it], weights=crops.places.area_ha[of_it])
     assert answer["rows"][0]["mean"] == pytest.approx(mean)
     assert not any("name the crop's" in note for note in answer["notes"])
+
+
+def test_a_drawn_polygon_holds_what_a_box_of_its_sides_holds(client: TestClient) -> None:
+    """Mean, total and hectares of the polygon are those of the box, and its rows are the file's."""
+    west, south, east, north = TALCA[0] - 0.02, TALCA[1] - 0.02, TALCA[0] + 0.003, TALCA[1] + 0.005
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    body = {"within": {"type": "Polygon", "coordinates": [ring]}}
+    box = f"bbox={west},{south},{east},{north}"
+    for unit in ("cells", "parcels"):
+        got = client.post(f"{VALUES}?unit={unit}", json=body).json()["rows"][0]
+        assert got == pytest.approx(client.get(f"{VALUES}?unit={unit}&{box}").json()["rows"][0])
+        export = f"/maps/yields/{NOW.name}/export?f=geojson&unit={unit}"
+        drawn = client.post(export, json=body).json()["features"]
+        assert drawn == client.get(f"{export}&{box}").json()["features"] and drawn
+    assert client.post(f"{VALUES}?f=csv", json=body).text.startswith("domain,places")
 
 
 def test_as_csv_and_again(client: TestClient) -> None:

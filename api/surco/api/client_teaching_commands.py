@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["at"]
 
+WITHIN = click.option(
+    "--within", type=click.Path(path_type=Path), help="GeoJSON file of polygons: only there."
+)
+
 
 @at.command("labels")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
@@ -116,10 +120,41 @@ def map_(client: Client, /, adapter: str, season: str, out: Path, **within: Any)
     "--by", type=click.Choice(["none", "comuna", "province", "region"]), default="none", show_default=True
 )
 @click.option("--sample", help="Id of a label set that is a filled-in probability sample.")
+@WITHIN
 @click.pass_obj
-def areas(client: Client, /, adapter: str, season: str, by: str, sample: str | None) -> None:
+def areas(
+    client: Client, /, adapter: str, season: str, by: str, sample: str | None, within: Path | None
+) -> None:
     """Hectares by class; with a sample, estimated with intervals."""
-    show_json(client.areas(adapter, season, by=by, sample=sample))
+    show_json(client.areas(adapter, season, within=_polygon(within), by=by, sample=sample))
+
+
+@at.command("values")
+@click.argument("adapter")
+@click.option("--season", required=True)
+@click.option(
+    "--by", type=click.Choice(["none", "comuna", "province", "region"]), default="none", show_default=True
+)
+@click.option("--crop", help="adapter:class, such as crops:wheat: only places mapped as that crop.")
+@WITHIN
+@click.pass_obj
+def values(
+    client: Client, /, adapter: str, season: str, by: str, crop: str | None, within: Path | None
+) -> None:
+    """Mean and total of a yield adapter's values."""
+    show_json(client.values(adapter, season, within=_polygon(within), by=by, crop=crop))
+
+
+def _polygon(file: Path | None) -> dict[str, Any] | None:
+    """The polygons of a GeoJSON file as one geometry."""
+    if file is None:
+        return None
+    import shapely
+
+    from surco.encoder.area import read_area
+
+    found: dict[str, Any] = json.loads(shapely.to_geojson(read_area(file)))
+    return found
 
 
 def _geojson(file: Path) -> dict[str, Any]:

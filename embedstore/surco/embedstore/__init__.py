@@ -33,6 +33,7 @@ from surco.embedstore.schema import (
 )
 from surco.embedstore.search import nearest
 from surco.embedstore.season import Season
+from surco.embedstore.sentence import Sentence, coded
 from surco.embedstore.similar import HowFound, IndexInfo, build_index, how_found
 from surco.embedstore.sql import connect, run_sql, run_sql_on
 from surco.embedstore.store import Store
@@ -64,6 +65,7 @@ __all__ = [
     "SearchError",
     "Season",
     "SeasonError",
+    "Sentence",
     "Store",
     "StoreConflictError",
     "StoreError",
@@ -77,6 +79,7 @@ __all__ = [
     "adapter_versions",
     "build_index",
     "cells_schema",
+    "coded",
     "collect_garbage",
     "comuna_at",
     "comuna_of",

@@ -131,29 +131,40 @@ class Teaching:
         found: Answer = self._transport.json("POST", f"/adapters/{_part(name)}/predict", json=asked)
         return found
 
-    def export_map(self, adapter: str, season: str, out: str | Path, **within: Any) -> Path:
+    def export_map(self, adapter: str, season: str, out: str | Path, **asked: Any) -> Path:
         """Write a map as .parquet, .geojson, .fgb or .tif, of the country or of an area.
 
         Args:
             adapter: its name.
             season: of the map.
             out: the file.
-            within: bbox (text), comuna, region, unit, res, level, abstain, geometry, columns.
+            asked: bbox (text), comuna, region, unit, res, level, abstain, geometry, columns.
         """
         form = _by_ending(out, {"parquet": "parquet", "geojson": "geojson", "fgb": "fgb", "tif": "tif"})
-        return self._transport.download(_map(adapter, season, "export"), out, params={"f": form, **within})
+        return self._transport.download(_map(adapter, season, "export"), out, params={"f": form, **asked})
 
-    def areas(self, adapter: str, season: str, **asked: Any) -> Answer:
+    def areas(
+        self, adapter: str, season: str, *, within: Mapping[str, Any] | None = None, **asked: Any
+    ) -> Answer:
         """Hectares by class; with `sample=SET` estimated, with intervals (docs/areas.md).
 
         Args:
             adapter: its name.
             season: of the map.
+            within: a GeoJSON Polygon or MultiPolygon in degrees; places count with the share inside.
             asked: by ("comuna", "province", "region"), sample, method, confidence, bbox (text), comuna, region.
         """
-        found: Answer = self._transport.json(
-            "GET", _map(adapter, season, "areas"), params={"f": "json", **asked}
-        )
+        return self._of_part(_map(adapter, season, "areas"), within, asked)
+
+    def values(
+        self, adapter: str, season: str, *, within: Mapping[str, Any] | None = None, **asked: Any
+    ) -> Answer:
+        """Mean and total of a yield adapter's values; arguments as of `areas`, and crop ("adapter:class")."""
+        return self._of_part(_map(adapter, season, "values"), within, asked)
+
+    def _of_part(self, path: str, within: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> Answer:
+        method, body = ("GET", {}) if within is None else ("POST", {"json": {"within": within}})
+        found: Answer = self._transport.json(method, path, params={"f": "json", **asked}, **body)
         return found
 
 

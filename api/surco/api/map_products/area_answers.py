@@ -66,8 +66,9 @@ class AreaAnswers:
         observed = int(sums.places.sum()) if sample is None or within.everywhere else observed_places(asked)
         frame = summed_frame(asked, sums, picked, observed)
         info = asked.info
-        area = ",".join(f"{side:g}" for side in within.bbox) if within.bbox else None
-        question = AreaQuestion(Path(), asked.asked.adapter, info.season, asked.unit, info.resolution, area)
+        question = AreaQuestion(
+            Path(), asked.asked.adapter, info.season, asked.unit, info.resolution, within.name
+        )
         here = f"/maps/{asked.asked.adapter}/{info.season}/areas"
         return frame_answer(
             frame,

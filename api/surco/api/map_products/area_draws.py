@@ -168,7 +168,7 @@ def _origin(asked: OpenMap, within: Within, request: PlanRequest, plan: SamplePl
         "unit": asked.unit,
         "resolution": info.resolution,
         "model_id": info.model_id,
-        "aoi": ",".join(f"{side:g}" for side in within.bbox) if within.bbox else None,
+        "aoi": within.name,
         "comunas": sorted(within.comunas) if within.comunas else None,
         "seed": request.seed,
         "allocation": request.allocation,

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import shapely
 
 from surco.api.area_domains import shares_within
 from surco.api.map_products.map_rows import hectares_of
@@ -92,7 +91,7 @@ class MapSums:
 
 
 def sum_map(asked: OpenMap, within: Within) -> MapSums:
-    """Sum a map, or part of it: a place that the box cuts counts with the share inside.
+    """Sum a map, or part of it: a place that the box or polygon cuts counts with the share inside.
 
     Raises:
         InvalidError: a map of values.
@@ -208,16 +207,17 @@ def _names(table: pa.Table, unit: str) -> npt.NDArray[Any]:
 
 
 def shares_of(asked: OpenMap, table: pa.Table, whole: Doubles, within: Within) -> Doubles:
-    """(N,) share of each place that lies in the part: 0 or 1 by its comuna, times that in the box."""
+    """(N,) share of each place that lies in the part: 0 or 1 by its comuna, times that in the box or polygon."""
     if within.comunas is None:
         share = np.ones(table.num_rows)
     else:
         share = np.asarray(Within(None, within.comunas).rows(table, asked.unit), np.float64)
-    if within.bbox is None or not table.num_rows:
+    shape = within.shape
+    if shape is None or not table.num_rows:
         return share
     info = asked.info
     nameless = np.empty(table.num_rows, object)
     places = Places(
         asked.unit, info.season, info.resolution, info.model_id, asked.version, table, nameless, whole
     )
-    return share * shares_within(places, shapely.box(*within.bbox))
+    return share * shares_within(places, shape)

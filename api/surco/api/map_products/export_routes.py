@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, get
+from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from surco.api.map_products.answers_kept import etag_of, unchanged
+from surco.api.map_products.area_parameters import Drawn, attached
+from surco.api.map_products.drawn_parts import drawn_part
 from surco.api.map_products.geojson_stream import geojson_stream
 from surco.api.map_products.map_rows import RowsAsked, map_rows, read_rows_asked
 from surco.api.map_products.maps_asked import MapAsked, OpenMap, open_map
@@ -36,6 +38,8 @@ from surco.api.web.server import Server
 
 __all__ = ["EXPORTS", "export_routes"]
 
+_PATH = "/maps/{adapter:str}/{season:str}/export"
+
 EXPORTS = {
     "parquet": "application/vnd.apache.parquet",
     "geojson": "application/geo+json",
@@ -56,10 +60,16 @@ Pixel = Annotated[
 
 
 def export_routes(server: Server, slots: Slots) -> list[Any]:
-    """The route of exports; `slots` bounds how many are made at a time."""
+    """The routes of exports; `slots` bounds how many are made at a time."""
+
+    def sent(
+        opened: OpenMap, rows: RowsAsked, kind: str, pixel: float | None, headers: dict[str, str]
+    ) -> Response[Any]:
+        headers = {"vary": "accept"} | attached(f"{opened.name}.{kind}") | headers
+        return streamed(_chunks(opened, rows, kind, pixel or 20.0), slots.take(), headers, EXPORTS[kind])
 
     @get(
-        "/maps/{adapter:str}/{season:str}/export",
+        _PATH,
         operation_id="exportMap",
         summary="A map, or part of it, as a file",
         tags=["Maps"],
@@ -96,18 +106,43 @@ def export_routes(server: Server, slots: Slots) -> list[Any]:
         _refuse_misfits(kind, geometry, columns, pixel)
         etag = etag_of(opened.version, opened.asked, kind, rows, sorted(within.comunas or ()), pixel)
         known = unchanged(request, etag)
-        if known is not None:
-            return known
-        ending = "tif" if kind == "tif" else kind
-        headers = {
-            "etag": etag,
-            "cache-control": "no-cache",
-            "vary": "accept",
-            "content-disposition": f'attachment; filename="{opened.name}.{ending}"',
-        }
-        return streamed(_chunks(opened, rows, kind, pixel or 20.0), slots.take(), headers, EXPORTS[kind])
+        return known or sent(opened, rows, kind, pixel, {"etag": etag, "cache-control": "no-cache"})
 
-    return [export]
+    @post(
+        _PATH,
+        operation_id="exportMapWithin",
+        summary="What of a map lies within a polygon, as a file",
+        tags=["Maps"],
+        guards=[needs("read")],
+        sync_to_thread=True,
+        status_code=200,
+        responses={200: ResponseSpec(bytes, description="The file.", media_type=EXPORTS["parquet"])},
+    )
+    def export_within(
+        request: Request[Any, Any, Any],
+        adapter: FromPath[str],
+        season: FromPath[str],
+        data: Drawn,
+        f: Format = None,
+        unit: UnitName = "auto",
+        res: Resolution = None,
+        level: Level = None,
+        legend: LegendName = None,
+        abstain: Abstain = None,
+        geometry: GeometryName = None,
+        columns: Columns = None,
+        pixel: Pixel = None,
+    ) -> Response[Any]:
+        """As with GET, of the polygon `within` of the body: cells whose centre, parcels whose outline it touches."""
+        kind = chosen(request, f, EXPORTS)
+        within = read_within(None, None, None, drawn_part(data))
+        opened = open_map(server.store(), MapAsked(adapter, season, unit, res, level, abstain, legend))
+        rows = read_rows_asked(within, geometry, columns, opened.unit)
+        _refuse_misfits(kind, geometry, columns, pixel)
+        return sent(opened, rows, kind, pixel, {"cache-control": "no-store"})
+
+    # Handlers of one path that are registered apart are put on their thread twice (Litestar 2.25) and fail.
+    return [Router("/", route_handlers=[export, export_within])]
 
 
 def _chunks(opened: OpenMap, rows: RowsAsked, kind: str, pixel: float) -> Iterator[bytes]:

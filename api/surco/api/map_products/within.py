@@ -1,4 +1,4 @@
-"""Which part of a map is meant: a box, comunas, regions; and what need not be read for it."""
+"""Which part of a map is meant: a box, a drawn polygon, comunas, regions; and what need not be read for it."""
 
 from __future__ import annotations
 
@@ -31,27 +31,42 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A part of a map: what lies in the box and in one of the comunas.
+    """A part of a map: what lies in the box, in the drawn polygon, and in one of the comunas.
 
-    Cells count where their centre lies in the box, parcels where their bounds meet it.
+    Cells count where their centre lies in it, parcels where their bounds meet the box, or their outline the polygon.
 
     Attributes:
-        bbox: west, south, east, north in degrees; None for everywhere.
+        bbox: west, south, east, north in degrees; None for everywhere. Of a polygon its bounds, or less.
         comunas: official codes; None for everywhere.
+        drawn: a valid polygon or multipolygon in degrees; None for none.
     """
 
     bbox: Bbox | None = None
     comunas: frozenset[int] | None = None
+    drawn: shapely.Geometry | None = None
 
     @property
     def everywhere(self) -> bool:
         """Whether nothing is left out."""
         return self.bbox is None and self.comunas is None
 
+    @property
+    def shape(self) -> shapely.Geometry | None:
+        """What limits it on the ground; None for nothing."""
+        return self.drawn if self.drawn is not None else self.bbox and shapely.box(*self.bbox)
+
+    @property
+    def name(self) -> str | None:
+        """The box or the polygon in words, for answers; None for neither."""
+        if self.drawn is not None:
+            return f"a drawn polygon of {int(shapely.get_num_coordinates(self.drawn)):,} vertices"
+        return ",".join(f"{side:g}" for side in self.bbox) if self.bbox else None
+
     def columns(self, unit: str) -> tuple[str, ...]:
         """Columns that `rows` needs beside the id."""
         return (
             *(("bbox",) if self.bbox and unit == "parcels" else ()),
+            *(("geometry",) if self.drawn is not None and unit == "parcels" else ()),
             *(("comuna",) if self.comunas else ()),
         )
 
@@ -93,6 +108,8 @@ class Within:
             masks.append(pc.is_in(table["comuna"], value_set=codes).to_numpy())
         if self.bbox is not None:
             masks.append(_in_box(table, unit, self.bbox))
+        if self.drawn is not None:
+            masks.append(_in_polygon(table, unit, self.drawn))
         return np.logical_and.reduce(masks) if masks else None
 
 
@@ -100,16 +117,19 @@ EVERYWHERE = Within()
 """All of a map."""
 
 
-def read_within(bbox: str | None, comuna: str | None, region: str | None) -> Within:
-    """The part that query parameters name.
+def read_within(
+    bbox: str | None, comuna: str | None, region: str | None, drawn: shapely.Geometry | None = None
+) -> Within:
+    """The part that query parameters and a polygon name.
 
     Args:
         bbox: "west,south,east,north" in degrees.
         comuna: names or official codes, between commas; case and accents do not matter.
         region: the same of regions.
+        drawn: a valid polygon in degrees.
 
     Raises:
-        InvalidError: no box, or a comuna or region that there is not.
+        InvalidError: no box, a comuna or region that there is not, a polygon beside the box.
     """
     facts: list[dict[str, Any]] = comunas().to_pylist()
     codes: set[int] | None = None
@@ -123,7 +143,21 @@ def read_within(bbox: str | None, comuna: str | None, region: str | None) -> Wit
             raise InvalidError(
                 f"Expected comunas of region {region!r}, got {comuna!r}, which lies elsewhere. Leave one of them out."
             )
-    return Within(None if bbox is None else _box(bbox), None if codes is None else frozenset(codes))
+    box = None if bbox is None else _box(bbox)
+    if drawn is not None:
+        drawn, box = _cut(drawn, box)
+    return Within(box, None if codes is None else frozenset(codes), drawn)
+
+
+def _cut(drawn: shapely.Geometry, box: Bbox | None) -> tuple[shapely.Geometry, Bbox]:
+    """What of a polygon lies in a box, and its bounds."""
+    if box is not None:
+        parts = shapely.get_parts(shapely.intersection(drawn, shapely.box(*box)))
+        drawn = shapely.union_all(parts[shapely.area(parts) > 0])
+        if drawn.is_empty:
+            raise InvalidError("Expected a polygon that meets bbox, got one beside it. Leave bbox out.")
+    west, south, east, north = shapely.bounds(drawn).tolist()
+    return drawn, (west, south, east, north)
 
 
 def _box(text: str) -> Bbox:
@@ -180,6 +214,19 @@ def _in_box(table: pa.Table, unit: str, bbox: Bbox) -> npt.NDArray[np.bool_]:
     if unit == "parcels":
         left, bottom, right, top = (pc.struct_field(table["bbox"], side).to_numpy() for side in _SIDES)
         return np.asarray((left <= east) & (right >= west) & (bottom <= north) & (top >= south))
-    centres = pa.record_batch(h3ronpy.vector.cells_to_coordinates(table["h3"].combine_chunks()))
-    lon, lat = centres.column("lng").to_numpy(), centres.column("lat").to_numpy()
+    lon, lat = _centres(table)
     return np.asarray((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north))
+
+
+def _in_polygon(table: pa.Table, unit: str, drawn: shapely.Geometry) -> npt.NDArray[np.bool_]:
+    shapely.prepare(drawn)
+    if unit == "parcels":
+        shapes = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+        return np.asarray(shapely.intersects(drawn, shapes))
+    return np.asarray(shapely.intersects_xy(drawn, *_centres(table)))
+
+
+def _centres(table: pa.Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Longitude and latitude of the centres of cells."""
+    centres = pa.record_batch(h3ronpy.vector.cells_to_coordinates(table["h3"].combine_chunks()))
+    return centres.column("lng").to_numpy(), centres.column("lat").to_numpy()
