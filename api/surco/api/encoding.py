@@ -6,7 +6,8 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from surco.api.errors import ApiError
@@ -36,6 +37,8 @@ class EncodeRequest:
     aoi: str | None = None
     model: str = "surco-nano"
     erode: float = 0.0
+    as_of: date | None = None
+    force: bool = False
 
 
 def encode_into(
@@ -53,7 +56,7 @@ def encode_into(
     """
     resolutions, aoi = parse_resolutions(request.resolutions), parse_area(request.aoi)
     encoder = load_encoder(request.model)
-    season = parse_season(request.season, request.store)
+    season = _as_of(parse_season(request.season, request.store), request.as_of)
     with store_to_fill(request.store, season) as store:
         return encode_store(
             request.catalog,
@@ -64,6 +67,7 @@ def encode_into(
             resolutions=resolutions,
             aoi=aoi,
             erode=request.erode,
+            force=request.force,
             progress=progress,
         )
 
@@ -92,6 +96,18 @@ def parse_season(text: str, store: Path) -> Season:
         return Season.from_dates(text)
     month = Store.open(store).start_month if (store / "store.json").exists() else 5
     return Season.parse(text, start_month=month)
+
+
+def _as_of(season: Season, day: date | None) -> Season:
+    """The season as of a day; of two different days, one in the season's dates, none is taken."""
+    if day is None or day == season.as_of:
+        return season
+    if season.as_of is not None:
+        raise ApiError(
+            f"Expected one last day of the season; got {season.as_of} in --season and {day} in --as-of. "
+            "Name the whole twelve months in --season, or leave --as-of out."
+        )
+    return replace(season, as_of=day)
 
 
 def describe_report(report: EncodeReport, store: Path) -> str:

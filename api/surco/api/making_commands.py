@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -42,6 +43,12 @@ MODEL = click.option(
     type=click.FloatRange(min=0.0),
     help="Metres by which parcels are shrunk before pooling.",
 )
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Last day of a season still growing, such as 2025-01-31; encode again with a later one (docs/updating.md).",
+)
+@click.option("--force", is_flag=True, help="Replace vectors of a later day by those as of an earlier one.")
 def encode(
     catalog: str,
     season: str,
@@ -51,11 +58,14 @@ def encode(
     aoi: str | None,
     model: str,
     erode: float,
+    as_of: datetime | None,
+    force: bool,
 ) -> None:
     """Encode the scenes of a season into the cells and parcels of a store."""
     from surco.api.encoding import EncodeRequest, describe_report, encode_into
 
-    request = EncodeRequest(catalog, season, store_path, parcels, res, aoi, model, erode)
+    day = None if as_of is None else as_of.date()
+    request = EncodeRequest(catalog, season, store_path, parcels, res, aoi, model, erode, day, force)
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
     click.echo(describe_report(done, store_path))

@@ -35,7 +35,15 @@ __all__ = ["sql"]
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A file instead of the terminal: .csv, .json, .parquet"
 )
-def sql(store: Path, query: str | None, command: str | None, kind: str | None, out: Path | None) -> None:
+@click.option("--version", type=click.IntRange(min=1), help="An older version that `surco store log` shows.")
+def sql(
+    store: Path,
+    query: str | None,
+    command: str | None,
+    kind: str | None,
+    out: Path | None,
+    version: int | None,
+) -> None:
     """Ask a store in SQL: one QUERY, or a prompt with history and completion where none is given (docs/sql.md)."""
     if query is not None and command is not None:
         raise ApiError("Expected one query, got an argument and -c. Leave one of them out.")
@@ -43,7 +51,7 @@ def sql(store: Path, query: str | None, command: str | None, kind: str | None, o
         raise ApiError("Expected --out FILE for Parquet, got none. Name a file.")
     written = None if out is None else checked_target(out, None if kind == "table" else kind)
     question = query if query is not None else command
-    opened = Store.open(store)
+    opened = Store.open(store, version)
     with connect_with_adapters(opened) as session:
         if question is None and sys.stdin.isatty():
             if out is not None:

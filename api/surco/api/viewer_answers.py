@@ -145,6 +145,7 @@ def _season(store: Store, tables: Sequence[TableInfo], name: str) -> dict[str, A
     models = sorted({info.model_id for info in held})
     return {
         "name": name,
+        "as_of": min((info.as_of.isoformat() for info in held if info.as_of), default=None),
         "months": [first.strftime("%Y-%m") for first, _ in months],
         "models": {model: _model([info for info in held if info.model_id == model]) for model in models},
     }

@@ -136,6 +136,7 @@ def _item(partition: Partition, manifest: Manifest) -> Json:
         "created": _time(manifest.written or datetime.now(UTC)),
         "surco:season": partition.season.name,
         "surco:rows": partition.rows,
+        **({} if partition.season.as_of is None else {"surco:as_of": partition.season.as_of.isoformat()}),
         "emb:quantization": {
             "method": QUANTISATION,
             "original_dtype": "float32",

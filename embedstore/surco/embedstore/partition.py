@@ -42,7 +42,7 @@ class PartitionWriter:
     """What all files of one partition share, and where they go.
 
     `folder` is relative to `root` and fresh; the files in it become visible by a manifest only. The rows of `held` that
-    the write does not replace stay in the table.
+    the write does not replace stay in the table; `season` speaks of them too where `season_is_whole_tables`.
     """
 
     root: Path
@@ -55,6 +55,7 @@ class PartitionWriter:
     licence: str | None
     meta: Mapping[str, Any]
     held: Partition | None = None
+    season_is_whole_tables: bool = False
 
     def checked(self, batches: Iterable[pa.RecordBatch]) -> Iterator[EmbeddingBatch]:
         """The batches that have rows, each checked, all of one vector length."""
@@ -104,7 +105,8 @@ class PartitionWriter:
                     f"vectors of {dimension} values",
                     "Give the other model its own model id, or encode into another store.",
                 )
-            season = min(season, self.held.season, key=lambda each: each.last_day)
+            if not self.season_is_whole_tables:
+                season = min(season, self.held.season, key=lambda each: each.last_day)
             sources = tuple(dict.fromkeys((*self.held.sources, *sources)))
             bbox = _union(self.held.bbox, bbox)
         return Partition(

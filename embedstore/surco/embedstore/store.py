@@ -21,7 +21,7 @@ from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.tables import TableInfo, chosen, describe
 from surco.embedstore.transaction import Transaction
-from surco.embedstore.versions import latest_manifest, read_start_month, write_settings
+from surco.embedstore.versions import latest_manifest, read_start_month, read_version, write_settings
 
 __all__ = ["Store"]
 
@@ -63,14 +63,15 @@ class Store:
         return cls(root, start_month, Manifest())
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open a store at its latest version.
+    def open(cls, path: str | Path, version: int | None = None) -> Self:
+        """Open a store at its latest version, or at an older one that is kept; a transaction follows the latest.
 
         Raises:
-            StoreError: no store, one of a newer format, or a broken one.
+            StoreError: no store, one of a newer format, a broken one, or a version that is not kept.
         """
         root = Path(path).absolute()
-        return cls(root, read_start_month(root), latest_manifest(root))
+        month = read_start_month(root)
+        return cls(root, month, latest_manifest(root) if version is None else read_version(root, version))
 
     @classmethod
     def open_or_create(cls, path: str | Path, start_month: int = 5) -> Self:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +90,7 @@ class Transaction:
         licence: str | None = None,
         meta: Mapping[str, Any] | None = None,
         merge: bool = False,
+        seen_until: date | None = None,
     ) -> None:
         """Write the cells of one model, season and resolution.
 
@@ -107,6 +109,8 @@ class Transaction:
             meta: any JSON values to find again in `TableInfo.meta`; they replace those of the table (see `held`).
             merge: keep the table's other cells. Of cells at the edge of two areas the later write stands. Sources are
                 those of both; a season still growing is `as_of` the earlier day of both.
+            seen_until: the last day that was seen of every row of the table, those that stay too, where the writer
+                knows it better: an area of an earlier day was encoded again.
 
         Raises:
             SchemaError: rows that are not those of the table, a cell twice, or no rows.
@@ -114,7 +118,9 @@ class Transaction:
             ModelMismatchError: vectors of another length than the store's of the same model.
             StoreError: a name that cannot be used, or the same table twice in one transaction.
         """
-        writer = self._writer("cells", model_id, season, resolution, sources, licence, meta, merge)
+        writer = self._writer(
+            "cells", model_id, season, resolution, sources, licence, meta, merge, seen_until
+        )
         with writing_to(self._root):
             self._add(write_cells(batches, writer))
 
@@ -128,6 +134,7 @@ class Transaction:
         licence: str | None = None,
         meta: Mapping[str, Any] | None = None,
         merge: bool = False,
+        seen_until: date | None = None,
     ) -> None:
         """Write the parcels of one model and season.
 
@@ -135,7 +142,7 @@ class Transaction:
         table has in another place is refused. The store writes its own `bbox` column, rounded outwards. Arguments and
         errors as for `put_cells`.
         """
-        writer = self._writer("parcels", model_id, season, None, sources, licence, meta, merge)
+        writer = self._writer("parcels", model_id, season, None, sources, licence, meta, merge, seen_until)
         with writing_to(self._root):
             self._add(write_parcels(batches, writer))
 
@@ -182,6 +189,7 @@ class Transaction:
         licence: str | None,
         meta: Mapping[str, Any] | None,
         merge: bool,
+        seen_until: date | None,
     ) -> PartitionWriter:
         check_name(model_id, "model id")
         if season.start_month != self._start_month:
@@ -206,12 +214,13 @@ class Transaction:
             folder,
             table,
             model_id,
-            season,
+            season if seen_until is None else replace(season, as_of=seen_until),
             resolution,
             tuple(sources),
             licence,
             noted,
             self.held(table, model_id, season, resolution) if merge else None,
+            seen_until is not None,
         )
 
     def _add(self, partition: Partition) -> None:

@@ -6,16 +6,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
-from typing import Any
+from typing import Any, TypedDict
 
 import h3
 import h3ronpy
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import shapely
 
 from surco.embedstore import Season, Store
 from surco.embedstore.manifest import Partition
+from surco.encoder.grounds import Seen, seen_before
 from surco.encoder.pool import SHARE
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import TileSums
@@ -23,7 +25,15 @@ from surco.encoder.staging import TileSums
 Bbox = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
 
-__all__ = ["EncodeReport", "MonthReport", "notes_beside", "read_report", "run_note", "with_earlier"]
+__all__ = [
+    "EncodeReport",
+    "MonthReport",
+    "TableFacts",
+    "notes_beside",
+    "read_report",
+    "run_note",
+    "with_earlier",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +140,39 @@ def notes_beside(meta: Mapping[str, Any], bbox: Bbox, reach: float) -> list[dict
     return kept
 
 
-def with_earlier(note: dict[str, Any], held: Partition | None, level: int) -> dict[str, Any]:
-    """The `meta` of a table: this run's note and those of earlier runs that share no ground with it.
+class TableFacts(TypedDict):
+    """What a write says of a table as a whole, as arguments of `Transaction.put_cells` and `put_parcels`."""
+
+    meta: dict[str, Any]
+    seen_until: date | None
+
+
+def with_earlier(
+    note: dict[str, Any],
+    held: Partition | None,
+    level: int,
+    season: Season,
+    ground: shapely.Geometry | None = None,
+) -> TableFacts:
+    """What becomes of a table's facts: `meta` with this run's note and those of earlier runs beside it, and the day.
 
     Args:
         note: of the run, with its `bbox`.
         held: the table as it was; None where there was none.
         level: H3 resolution of the cells, or the coarsest for parcels: two cells apart is no common ground.
+        season: of the run, with the day until which it saw.
+        ground: of the run, in degrees; None takes the note's box.
     """
-    if held is None:
-        return {"runs": [note]}
+    before = Seen({}) if held is None else seen_before(held.meta, held.season.last_day, held.bbox)
+    seen = before.updated(shapely.box(*note["bbox"]) if ground is None else ground, season.last_day)
+    runs = [note] if held is None else [*_beside(note, held, level), note]
+    return {"meta": {"runs": runs, "seen_until": seen.to_json()}, "seen_until": seen.until}
+
+
+def _beside(note: Mapping[str, Any], held: Partition, level: int) -> list[dict[str, Any]]:
     metres = 2.0 * float(h3.average_hexagon_edge_length(level, unit="m"))
     reach = metres / (111_000.0 * max(math.cos(math.radians(note["bbox"][1])), 0.1))
-    return {"runs": [*notes_beside(held.meta, tuple(note["bbox"]), reach), note]}
+    return notes_beside(held.meta, tuple(note["bbox"]), reach)
 
 
 def read_report(

@@ -17,6 +17,7 @@ from surco.encoder.composite import Composite, compose
 from surco.encoder.encode_tile import encode_tile
 from surco.encoder.errors import CatalogError, EncoderError
 from surco.encoder.grid import Grid, Window, make_grid
+from surco.encoder.grounds import refuse_older
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
 from surco.encoder.pool import Sums, coarser, merge
 from surco.encoder.protocol import Encoder
@@ -62,6 +63,7 @@ def encode_store(
     erode: float = 0.0,
     resolutions: Sequence[int] = (9, 11),
     aoi: str | Path | Sequence[float] | shapely.Geometry | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> EncodeReport:
     """Turn a season of scenes into a store's cells and parcels.
@@ -83,10 +85,12 @@ def encode_store(
         erode: metres by which parcels are shrunk before, see `parcels.ParcelIndex`; 10 is good for crops.
         resolutions: of the H3 cells, 5 to 12.
         aoi: area in degrees, see `area.read_area`; None takes what the scenes cover.
+        force: write also where the store has this season as of a later day than `season` has.
         progress: called as `progress(done, total, text)`, in tiles.
 
     Raises:
         EncoderError: a catalogue, scene, area, parcel file or encoder that cannot be used.
+        OlderSeasonError: the store has the area as of a later day, and no `force`.
         EmbedstoreError: a store that cannot be written.
     """
     began = time.monotonic()
@@ -96,6 +100,8 @@ def encode_store(
     if known is not None:
         tell(known.tiles, known.tiles, "already in the store")
         return replace(known, seconds=time.monotonic() - began)
+    if not force:
+        refuse_older(store, encoder.model_id, season, _tables(plan), _ground(plan))
     staging = Staging(store.staging(plan.key))
     resumed = _encode_tiles(plan, staging, tell)
     tell(len(plan.windows), len(plan.windows), "writing tables")
@@ -185,9 +191,16 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
     """Merge the tiles and write all tables in one transaction."""
     uneroded = 0 if plan.index is None else plan.index.uneroded(plan.grid.area)
     tiles = (staging.load(window) for window in plan.windows)
-    box = project(plan.grid.area, plan.grid.crs, "OGC:CRS84").bounds
+    ground = _ground(plan)
     note = run_note(
-        plan.key, _sources(plan)[0], plan.season, plan.scenes, plan.resolutions, box, tiles, uneroded
+        plan.key,
+        _sources(plan)[0],
+        plan.season,
+        plan.scenes,
+        plan.resolutions,
+        ground.bounds,
+        tiles,
+        uneroded,
     )
     if not note["pixels_seen"]:
         raise CatalogError(
@@ -201,22 +214,36 @@ def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
             transaction.put_model(model_id, card)
         for level in plan.resolutions:
             batches = _cell_rows(plan, staging, level)
-            meta = with_earlier(note, transaction.held("cells", model_id, season, level), level)
+            held = transaction.held("cells", model_id, season, level)
             transaction.put_cells(
                 batches,
                 model_id=model_id,
                 season=season,
                 resolution=level,
                 sources=sources,
-                meta=meta,
                 merge=True,
+                **with_earlier(note, held, level, season, ground),
             )
         if plan.parcels is not None:
             batches = parcel_batches(_parcel_sums(plan, staging), plan.parcels)
-            meta = with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST)
+            held = transaction.held("parcels", model_id, season)
             transaction.put_parcels(
-                batches, model_id=model_id, season=season, sources=sources, meta=meta, merge=True
+                batches,
+                model_id=model_id,
+                season=season,
+                sources=sources,
+                merge=True,
+                **with_earlier(note, held, _COARSEST, season, ground),
             )
+
+
+def _ground(plan: _Plan) -> shapely.Geometry:
+    return project(plan.grid.area, plan.grid.crs, "OGC:CRS84")
+
+
+def _tables(plan: _Plan) -> list[tuple[str, int | None]]:
+    cells: list[tuple[str, int | None]] = [("cells", level) for level in plan.resolutions]
+    return cells if plan.parcels is None else [*cells, ("parcels", None)]
 
 
 def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:

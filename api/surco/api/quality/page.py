@@ -8,7 +8,7 @@ from typing import Any
 
 from surco.api.quality.coverage import By
 from surco.api.quality.picture import report_picture
-from surco.api.quality.tables import TextTable, report_tables
+from surco.api.quality.tables import TextTable, named_season, report_tables
 
 __all__ = ["report_page"]
 
@@ -22,7 +22,7 @@ _STYLE = (
 
 def report_page(report: dict[str, Any], by: By) -> str:
     """HTML of a report: its picture, then its tables by region or by comuna."""
-    title = f"Quality of {report['table']} {report['season']}, {report['model']}"
+    title = f"Quality of {report['table']} {named_season(report)}, {report['model']}"
     picture = base64.b64encode(report_picture(report)).decode()
     tables = "".join(_table(each) for each in report_tables(report, by))
     return (

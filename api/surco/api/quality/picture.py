@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surco.api.quality.tables import named_season
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -25,7 +27,7 @@ def report_picture(report: Json) -> bytes:
     axes = figure.subplots(2, 2)
     level = "" if report["res"] is None else f", resolution {report['res']}"
     figure.suptitle(
-        f"{report['rows']:,} {report['table']} of {report['season']}, {report['model']}{level}",
+        f"{report['rows']:,} {report['table']} of {named_season(report)}, {report['model']}{level}",
         color=_INK,
         fontsize=14,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from surco.api.quality.coverage import By
 
-__all__ = ["TextTable", "report_tables"]
+__all__ = ["TextTable", "named_season", "report_tables"]
 
 _HOLES = 10
 
@@ -24,9 +24,15 @@ class TextTable:
     note: str = ""
 
 
+def named_season(report: Json) -> str:
+    """A report's season, with the last day seen where it is not over."""
+    day = report["as_of"]
+    return str(report["season"]) if day is None else f"{report['season']} as of {day}"
+
+
 def report_tables(report: Json, by: By) -> list[TextTable]:
     """The tables of a report, as `quality_report` gives it; by region or by comuna."""
-    tables = [_coverage(report["coverage"][by]), _months(report["months"][by])]
+    tables = [_coverage(report["coverage"][by], named_season(report)), _months(report["months"][by])]
     if report["seams"] is not None:
         tables.append(_seams(report["seams"]))
     if report["holes"] is not None:
@@ -34,10 +40,10 @@ def report_tables(report: Json, by: By) -> list[TextTable]:
     return [*tables, *(_drift(each) for each in report["drift"])]
 
 
-def _coverage(rows: list[Json]) -> TextTable:
+def _coverage(rows: list[Json], season: str) -> TextTable:
     columns = ("place", "rows", "of the land", "valid", "optical scenes", "radar scenes", "no vector")
     return TextTable(
-        "What was seen: median, 5 % to 95 %",
+        f"What was seen of {season}: median, 5 % to 95 %",
         columns,
         [
             (

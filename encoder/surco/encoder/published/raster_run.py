@@ -206,16 +206,16 @@ def _commit(
         transaction.put_model(model_id, request.card)
         for level in request.levels:
             rows = _cell_rows(parts, request.levels[0], level)
-            meta = with_earlier(note, transaction.held("cells", model_id, season, level), level)
-            transaction.put_cells(rows, resolution=level, meta=meta, **shared)
+            facts = with_earlier(note, transaction.held("cells", model_id, season, level), level, season)
+            transaction.put_cells(rows, resolution=level, **facts, **shared)
         if request.parcels is not None:
             sums = merge([part.sums().parcels for part in parts])
             if not sums.pixels.any():
                 raise ParcelError(
                     "Expected a parcel with at least one pixel that has a vector, got none. Check the parcels' CRS."
                 )
-            meta = with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST)
-            transaction.put_parcels(parcel_batches(sums, request.parcels), meta=meta, **shared)
+            facts = with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST, season)
+            transaction.put_parcels(parcel_batches(sums, request.parcels), **facts, **shared)
 
 
 def _cell_rows(parts: Sequence[RasterWindow], finest: int, level: int) -> Iterator[pa.RecordBatch]:

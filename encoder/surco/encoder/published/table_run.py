@@ -219,8 +219,8 @@ def _commit(
         transaction.put_model(request.model_id, request.card)
         for level in request.levels:
             held = transaction.held("cells", request.model_id, request.season, level)
-            meta = with_earlier(note, held, level)
-            transaction.put_cells(gathered.cell_batches(level), resolution=level, meta=meta, **shared)
+            facts = with_earlier(note, held, level, request.season)
+            transaction.put_cells(gathered.cell_batches(level), resolution=level, **facts, **shared)
         _put_parcels(transaction, gathered, request, note, shared)
 
 
@@ -237,7 +237,7 @@ def _put_parcels(
     if not note["parcels"]:
         raise ParcelError("Expected a parcel with at least one of the points in it, got none. Check its CRS.")
     held = transaction.held("parcels", request.model_id, request.season)
-    transaction.put_parcels(rows, meta=with_earlier(note, held, _COARSEST), **shared)
+    transaction.put_parcels(rows, **with_earlier(note, held, _COARSEST, request.season), **shared)
 
 
 def _report(note: Mapping[str, Any], levels: Sequence[int], seconds: float, *, already: bool) -> TableReport:

@@ -67,7 +67,7 @@ function fill() {
   const usable = settle();
   const { state, overview } = app;
   const { cells, parcels } = heldNow();
-  options("season", usable.map((s) => [s.name, s.name]), state.season);
+  options("season", usable.map((s) => [s.name, s.as_of ? `${s.name} → ${s.as_of}` : s.name]), state.season);
   options("adapter", overview.adapters.map((a) => [a.name, a.name]), state.adapter);
   $("adapter-field").hidden = !overview.adapters.length;
   options("resolution", cells.map((c) => [String(c.resolution), say("hexagon-of", hectares(c.cell_ha))]), state.res);
