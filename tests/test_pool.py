@@ -21,9 +21,10 @@ from surco.encoder.area import project
 from surco.encoder.channels import CHANNELS, INDEX
 from surco.encoder.composite import Composite
 from surco.encoder.grid import Window
+from surco.encoder.merging import count_cells, merged_cells, merged_parcels
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels
 from surco.encoder.pool import SHARE, Pixels, Sums, coarser, locate_cells, merge, ndvi_of, pool, select
-from surco.encoder.staging import Staging, TileSums, merged_cells
+from surco.encoder.staging import Staging, TileSums, to_payload
 from surco.encoder.tables import cell_batches, parcel_batches
 from surco.encoder.tile import Tile
 
@@ -78,10 +79,24 @@ def test_any_cut_into_tiles_gives_the_same_bits(count: int, tiles: int, seed: in
     parts = [pool(keys[belongs == t], take(everything, belongs == t)) for t in range(tiles)]
     assert_same(merge(parts), whole)
     assert_same(merge(parts[::-1]), whole)
-    streamed = list(merged_cells(tiles, lambda number: parts[number]))
-    handed_out = np.concatenate([s.key for s in streamed])
-    assert len(np.unique(handed_out)) == len(handed_out)
-    assert_same(merge(streamed), whole)
+    for level in (11, 9, 5):
+        streamed = list(merged_cells(tiles, lambda number: parts[number], 11, level))
+        handed_out = np.concatenate([s.key for s in streamed])
+        assert (np.diff(handed_out.astype(np.int64)) > 0).all()
+        assert_same(merge(streamed), coarser(whole, level))
+    seen = select(whole, whole.pixels > 0)
+    found = count_cells(tiles, lambda number: parts[number], 11, (9, 11, 5))
+    assert found == {level: len(coarser(seen, level).key) for level in (9, 11, 5)}
+
+
+def test_parcels_of_many_tiles_come_in_groups() -> None:
+    """Parcels far apart in number come in several pieces, with the sums of all tiles; none of none."""
+    everything, numbers = pixels(400), np.random.default_rng(0).integers(0, 100_000, 400).astype(np.uint64)
+    parts = [pool(numbers[half], take(everything, half)) for half in (slice(0, 250), slice(250, 400))]
+    streamed = list(merged_parcels(2, lambda number: parts[number]))
+    assert len(streamed) > 3
+    assert_same(merge(streamed), pool(numbers, everything))
+    assert not list(merged_parcels(2, lambda number: pool(numbers[:0], everything, np.empty(0, np.intp))))
 
 
 def test_means_and_deviations_are_numpys() -> None:
@@ -368,23 +383,26 @@ def staged(count: int = 50) -> TileSums:
 def test_tiles_survive_on_disk(tmp_path: Path) -> None:
     """What was saved is loaded bit for bit, without anything left over."""
     staging, tile = Staging(tmp_path), staged()
-    assert not staging.has(WINDOW)
-    staging.save(WINDOW, tile)
-    found = staging.load(WINDOW)
+    assert not staging.has("19S-0001-0002")
+    staging.save("19S-0001-0002", to_payload(tile))
+    found = staging.load("19S-0001-0002")
     assert_same(found.cells, tile.cells)
     assert_same(found.parcels, tile.parcels)
     assert (found.pixels, found.optical, found.radar) == (tile.pixels, tile.optical, tile.radar)
-    assert [p.name for p in tmp_path.iterdir()] == ["tile-00000-00000.arrow"]
+    assert [p.name for p in tmp_path.iterdir()] == ["19S-0001-0002.arrow"]
+    staging.remove("19S-0001-0002")
+    assert not staging.has("19S-0001-0002") and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b"", lambda b: b[:500] + b"x" + b[501:]])
 def test_damaged_tiles_are_as_good_as_none(tmp_path: Path, damage: object) -> None:
     """A tile that was cut off or altered on disk is made again, never read."""
     staging = Staging(tmp_path)
-    staging.save(WINDOW, staged())
+    staging.save("a", to_payload(staged()))
+    assert staging.has("a")
     (path,) = tmp_path.iterdir()
     assert callable(damage)
     path.write_bytes(damage(path.read_bytes()))
-    assert not staging.has(WINDOW)
+    assert not staging.has("a")
     with pytest.raises(FileNotFoundError):
-        staging.load(WINDOW)
+        staging.load("a")

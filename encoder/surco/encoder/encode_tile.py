@@ -1,12 +1,12 @@
-"""One tile's pixels: encoded in blocks, then summed by cell and by parcel."""
+"""A window's pixels: gathered as series, encoded in blocks that may hold those of several windows, then summed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from surco.encoder.channels import OPTICAL, RADAR
 from surco.encoder.composite import Composite
@@ -14,10 +14,10 @@ from surco.encoder.errors import ModelError
 from surco.encoder.grid import Window
 from surco.encoder.parcels import ParcelIndex
 from surco.encoder.pool import Pixels, Sums, locate_cells, ndvi_of, pool
-from surco.encoder.protocol import Encoder, Floats
+from surco.encoder.protocol import Bools, Dates, Encoder, Floats
 from surco.encoder.staging import TileSums
 
-__all__ = ["encode_pixels", "encode_tile"]
+__all__ = ["Gathered", "encode_gathered", "encode_pixels", "gather", "sum_pixels"]
 
 BLOCK_PIXELS = 8192
 """A block's series take 5 MB, and an encoder's attention over them some hundred."""
@@ -25,49 +25,150 @@ BLOCK_PIXELS = 8192
 _LENGTH_TOLERANCE = 1e-3
 
 
-def encode_tile(
-    composite: Composite,
-    window: Window,
-    encoder: Encoder,
-    *,
-    area: shapely.Geometry,
-    resolution: int,
-    parcels: ParcelIndex | None,
-) -> TileSums:
-    """Encode a tile and sum its pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """A window of P pixels as it was read: N of them, inside and seen, as series for an encoder, and what is counted.
+
+    Attributes:
+        rows: (N,) numbers of these pixels, row by row.
+        values, valid: (N, 12, 14) series of them.
+        dates: (12,) datetime64[D].
+        place: (N, 2) float32 longitude and latitude.
+        static: (N, 2) float32 elevation and slope.
+        inside: (P,) which pixels exist.
+        ndvi: (P, 12) float32, NaN where a month had none.
+        n_optical, n_radar: (P,) observations.
+        optical, radar: 12 counts of pixels inside with a clear optical, or a radar, observation in the month.
+    """
+
+    rows: npt.NDArray[np.int64]
+    values: Floats
+    valid: Bools
+    dates: Dates
+    place: Floats
+    static: Floats
+    inside: Bools
+    ndvi: Floats
+    n_optical: npt.NDArray[np.uint16]
+    n_radar: npt.NDArray[np.uint16]
+    optical: npt.NDArray[np.int64]
+    radar: npt.NDArray[np.int64]
+
+
+def gather(composite: Composite, lonlat: npt.NDArray[np.float64], inside: Bools) -> Gathered:
+    """Take from a composite what encoding and summing need.
 
     Args:
-        composite: of the window.
-        window: of the grid.
-        encoder: turns series into vectors.
-        area: in the grid's CRS; pixels with their centre outside do not exist.
-        resolution: of the H3 cells to sum by.
-        parcels: to sum by as well.
+        composite: of a window of P pixels.
+        lonlat: (P, 2) degrees of the pixel centres, row by row.
+        inside: (P,) which pixels exist.
+    """
+    tile = composite.tile
+    values = tile.values.reshape(*tile.values.shape[:2], -1)
+    valid = tile.valid.reshape(values.shape)
+    rows = np.flatnonzero(valid.any(axis=(0, 1)) & inside)
+    return Gathered(
+        rows,
+        np.ascontiguousarray(values[:, :, rows].transpose(2, 0, 1)),
+        np.ascontiguousarray(valid[:, :, rows].transpose(2, 0, 1)),
+        tile.dates,
+        lonlat[rows].astype(np.float32),
+        tile.static.reshape(2, -1)[:, rows].T,
+        inside,
+        ndvi_of(composite).reshape(12, -1).T,
+        composite.n_optical.ravel(),
+        composite.n_radar.ravel(),
+        _pixels_by_month(valid, OPTICAL, inside),
+        _pixels_by_month(valid, RADAR, inside),
+    )
+
+
+def encode_gathered(encoder: Encoder, windows: Sequence[Gathered]) -> list[Floats]:
+    """Vectors of the pixels of each window, (P, D) float32, NaN outside and where nothing was seen.
+
+    Blocks are filled across windows, so that an encoder always has as many series at once as it likes.
 
     Raises:
         ModelError: the encoder returns anything but unit vectors of its dimension.
     """
-    inside = window.inside(area).ravel()
-    lonlat = window.lonlat()
-    pixels = Pixels(
-        encode_pixels(encoder, composite, lonlat, inside),
-        ndvi_of(composite).reshape(12, -1).T,
-        composite.n_optical.ravel(),
-        composite.n_radar.ravel(),
-    )
-    rows = np.flatnonzero(inside)
+    found = [_encode_block(encoder, windows, block) for block in _blocks([len(w.rows) for w in windows])]
+    vectors = np.concatenate([np.empty((0, encoder.dimension), np.float32), *found])
+    ends = np.cumsum([len(window.rows) for window in windows])
+    return [_spread(w, part) for w, part in zip(windows, np.split(vectors, ends[:-1]), strict=True)]
+
+
+def sum_pixels(
+    window: Window, gathered: Gathered, vectors: Floats, *, resolution: int, parcels: ParcelIndex | None
+) -> TileSums:
+    """Sum a window's pixels by cell and by parcel.
+
+    Args:
+        window: of the grid.
+        gathered: of the window.
+        vectors: (P, D) of its pixels.
+        resolution: of the H3 cells to sum by.
+        parcels: to sum by as well.
+    """
+    pixels = Pixels(vectors, gathered.ndvi, gathered.n_optical, gathered.n_radar)
+    rows = np.flatnonzero(gathered.inside)
     return TileSums(
-        pool(locate_cells(lonlat[rows], resolution), pixels, rows),
-        _pool_parcels(parcels, window, pixels, inside),
+        pool(locate_cells(window.lonlat()[rows], resolution), pixels, rows),
+        _pool_parcels(parcels, window, pixels, gathered.inside),
         len(rows),
-        _pixels_by_month(composite, OPTICAL, inside),
-        _pixels_by_month(composite, RADAR, inside),
+        tuple(gathered.optical.tolist()),
+        tuple(gathered.radar.tolist()),
     )
 
 
-def _pool_parcels(
-    index: ParcelIndex | None, window: Window, pixels: Pixels, inside: npt.NDArray[np.bool_]
-) -> Sums:
+def encode_pixels(
+    encoder: Encoder, composite: Composite, lonlat: npt.NDArray[np.float64], inside: Bools
+) -> Floats:
+    """Vectors of a window's pixels, (P, D) float32, NaN outside the area and where nothing was seen.
+
+    Arguments as of `gather`, errors as of `encode_gathered`.
+    """
+    (vectors,) = encode_gathered(encoder, [gather(composite, lonlat, inside)])
+    return vectors
+
+
+def _blocks(counts: Sequence[int]) -> Iterator[list[tuple[int, slice]]]:
+    """Blocks of `BLOCK_PIXELS` series, the last one shorter: which rows of which windows."""
+    block: list[tuple[int, slice]] = []
+    room = BLOCK_PIXELS
+    for number, count in enumerate(counts):
+        start = 0
+        while start < count:
+            stop = min(start + room, count)
+            block.append((number, slice(start, stop)))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield block
+                block, room = [], BLOCK_PIXELS
+    if block:
+        yield block
+
+
+def _encode_block(
+    encoder: Encoder, windows: Sequence[Gathered], block: Sequence[tuple[int, slice]]
+) -> Floats:
+    parts = [(windows[number], rows) for number, rows in block]
+    dates = [np.broadcast_to(w.dates, (rows.stop - rows.start, len(w.dates))) for w, rows in parts]
+    series = [np.concatenate([getattr(w, name)[rows] for w, rows in parts]) for name in ("values", "valid")]
+    place, static = (np.concatenate([getattr(w, n)[rows] for w, rows in parts]) for n in ("place", "static"))
+    vectors = encoder.encode(series[0], series[1], np.concatenate(dates), place, static)
+    _check_vectors(vectors, (len(place), encoder.dimension), encoder.model_id)
+    return vectors
+
+
+def _spread(window: Gathered, vectors: Floats) -> Floats:
+    """Vectors of the seen pixels at the places of all, (P, D)."""
+    out: Floats = np.full((len(window.inside), vectors.shape[1]), np.nan, np.float32)
+    out[window.rows] = vectors
+    return out
+
+
+def _pool_parcels(index: ParcelIndex | None, window: Window, pixels: Pixels, inside: Bools) -> Sums:
     if index is None:
         return pool(np.empty(0, np.uint64), pixels)
     keys, rows, shares = index.locate(window)
@@ -75,45 +176,11 @@ def _pool_parcels(
     return pool(keys[within], pixels, rows[within], shares[within])
 
 
-def _pixels_by_month(
-    composite: Composite, channels: tuple[int, ...], inside: npt.NDArray[np.bool_]
-) -> tuple[int, ...]:
+def _pixels_by_month(valid: Bools, channels: tuple[int, ...], inside: Bools) -> npt.NDArray[np.int64]:
     """How many pixels of the area have any of the channels in each month."""
-    valid = composite.tile.valid[:, channels].any(axis=1).reshape(12, -1)
-    return tuple(valid[:, inside].sum(axis=1).tolist())
-
-
-def encode_pixels(
-    encoder: Encoder, composite: Composite, lonlat: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]
-) -> Floats:
-    """Vectors of a tile's pixels, (H * W, D) float32, NaN outside the area and where nothing was seen.
-
-    Args:
-        encoder: turns series into vectors.
-        composite: of the tile.
-        lonlat: (H * W, 2) degrees of the pixel centres, row by row.
-        inside: (H * W,) whether a pixel is in the area.
-
-    Raises:
-        ModelError: the encoder returns anything but unit vectors of its dimension.
-    """
-    tile = composite.tile
-    values = tile.values.reshape(*tile.values.shape[:2], -1)
-    valid = tile.valid.reshape(values.shape)
-    static, place = tile.static.reshape(2, -1), lonlat.astype(np.float32)
-    out = np.full((values.shape[2], encoder.dimension), np.nan, np.float32)
-    for rows in _blocks(np.flatnonzero(valid.any(axis=(0, 1)) & inside)):
-        series = np.ascontiguousarray(values[:, :, rows].transpose(2, 0, 1))
-        usable = np.ascontiguousarray(valid[:, :, rows].transpose(2, 0, 1))
-        vectors = encoder.encode(series, usable, tile.dates, place[rows], static[:, rows].T)
-        _check_vectors(vectors, (len(rows), encoder.dimension), encoder.model_id)
-        out[rows] = vectors
-    return out
-
-
-def _blocks(rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    for start in range(0, len(rows), BLOCK_PIXELS):
-        yield rows[start : start + BLOCK_PIXELS]
+    seen = np.asarray(valid[:, channels].any(axis=1))
+    found: npt.NDArray[np.int64] = seen[:, inside].sum(axis=1)
+    return found
 
 
 def _check_vectors(vectors: Floats, shape: tuple[int, int], model_id: str) -> None:

@@ -14,18 +14,19 @@ from surco.embedstore import Season, Store
 from surco.encoder.area import project, read_area
 from surco.encoder.catalog import read_scenes
 from surco.encoder.composite import Composite, compose
-from surco.encoder.encode_tile import encode_tile
+from surco.encoder.encode_tile import encode_gathered, gather, sum_pixels
 from surco.encoder.errors import CatalogError, EncoderError
 from surco.encoder.grid import Grid, Window, make_grid
 from surco.encoder.grounds import refuse_older
+from surco.encoder.merging import merged_cells
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
-from surco.encoder.pool import Sums, coarser, merge
+from surco.encoder.pool import Sums, merge
 from surco.encoder.protocol import Encoder
 from surco.encoder.rasters import raster_settings
 from surco.encoder.report import EncodeReport, read_report, run_note, with_earlier
 from surco.encoder.runkey import run_key
 from surco.encoder.scenes import Scene
-from surco.encoder.staging import Staging, TileSums, merged_cells
+from surco.encoder.staging import Staging, TileSums, to_payload, window_name
 from surco.encoder.tables import cell_batches, parcel_batches
 
 __all__ = ["Progress", "encode_store"]
@@ -165,32 +166,27 @@ def _encode_tiles(plan: _Plan, staging: Staging, tell: Progress) -> int:
     resumed = 0
     with raster_settings():
         for number, window in enumerate(plan.windows):
-            if staging.has(window):
+            if staging.has(window_name(window)):
                 resumed += 1
                 continue
             name = f"tile {number + 1} of {len(plan.windows)}"
             tell(number, len(plan.windows), f"{name}: composites")
             composite = compose(plan.scenes, window, plan.season)
             tell(number, len(plan.windows), f"{name}: vectors")
-            staging.save(window, _encode_window(plan, window, composite))
+            staging.save(window_name(window), to_payload(_encode_window(plan, window, composite)))
     return resumed
 
 
 def _encode_window(plan: _Plan, window: Window, composite: Composite) -> TileSums:
-    return encode_tile(
-        composite,
-        window,
-        plan.encoder,
-        area=plan.grid.area,
-        resolution=plan.resolutions[0],
-        parcels=plan.index,
-    )
+    gathered = gather(composite, window.lonlat(), window.inside(plan.grid.area).ravel())
+    (vectors,) = encode_gathered(plan.encoder, [gathered])
+    return sum_pixels(window, gathered, vectors, resolution=plan.resolutions[0], parcels=plan.index)
 
 
 def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
     """Merge the tiles and write all tables in one transaction."""
     uneroded = 0 if plan.index is None else plan.index.uneroded(plan.grid.area)
-    tiles = (staging.load(window) for window in plan.windows)
+    tiles = (staging.load(window_name(window)) for window in plan.windows)
     ground = _ground(plan)
     note = run_note(
         plan.key,
@@ -248,15 +244,14 @@ def _tables(plan: _Plan) -> list[tuple[str, int | None]]:
 
 def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:
     def load(number: int) -> Sums:
-        cells = staging.load(plan.windows[number]).cells
-        return cells if level == plan.resolutions[0] else coarser(cells, level)
+        return staging.load(window_name(plan.windows[number])).cells
 
-    for sums in merged_cells(len(plan.windows), load):
+    for sums in merged_cells(len(plan.windows), load, plan.resolutions[0], level):
         yield from cell_batches(sums)
 
 
 def _parcel_sums(plan: _Plan, staging: Staging) -> Sums:
-    sums = merge([staging.load(window).parcels for window in plan.windows])
+    sums = merge([staging.load(window_name(window)).parcels for window in plan.windows])
     if not sums.pixels.any():
         raise ParcelError(
             "Expected a parcel with at least one pixel that was seen; got none. "

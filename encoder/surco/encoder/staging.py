@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from surco.encoder.grid import Window
-from surco.encoder.pool import Sums, merge, select
+from surco.encoder.pool import Sums
 
-__all__ = ["Staging", "TileSums", "merged_cells"]
+__all__ = ["Staging", "TileSums", "from_payload", "to_payload", "window_name"]
 
 _DIGEST_CHARACTERS = 64
+_OPEN = 64
+"""Files mapped into memory at a time: their pages belong to the system, which takes them back when it wants them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,80 +38,117 @@ class TileSums:
 
 
 class Staging:
-    """One file a tile, an Arrow stream after its own SHA-256: a file that is cut off or altered is as good as none."""
+    """One file a tile, an Arrow stream after its own SHA-256: a file that is cut off or altered is as good as none.
+
+    A file is compared with its SHA-256 when it is first asked for, and again when its size or time has changed.
+
+    Args:
+        folder: of the files; it is there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._whole: dict[str, tuple[int, int]] = {}
+        self._mapped: OrderedDict[str, TileSums] = OrderedDict()
 
-    def has(self, window: Window) -> bool:
+    def has(self, name: str) -> bool:
         """Whether the tile is there, whole."""
-        return self._payload(window) is not None
+        state = self._state(name)
+        if state is None or self._whole.get(name) == state:
+            return state is not None
+        self._forget(name)
+        with self._path(name).open("rb") as file:
+            said = file.read(_DIGEST_CHARACTERS)
+            found = hashlib.file_digest(file, "sha256").hexdigest().encode()
+        if said != found:
+            return False
+        self._whole[name] = state
+        return True
 
-    def load(self, window: Window) -> TileSums:
-        """Read a tile that `has` found.
+    def load(self, name: str) -> TileSums:
+        """A tile that `has` found, mapped into memory: what is not looked at is not read.
 
         Raises:
             FileNotFoundError: it has gone or changed since.
         """
-        payload = self._payload(window)
-        if payload is None:
-            raise FileNotFoundError(f"{self._path(window)} has gone or changed while it was needed")
-        with pa.ipc.open_stream(payload) as reader:
-            counts = json.loads(reader.schema.metadata[b"counts"])
-            cells, parcels = (_to_sums(batch) for batch in reader)
-        return TileSums(cells, parcels, counts["pixels"], tuple(counts["optical"]), tuple(counts["radar"]))
+        if not self.has(name):
+            raise FileNotFoundError(f"{self._path(name)} has gone or changed while it was needed")
+        if name in self._mapped:
+            self._mapped.move_to_end(name)
+            return self._mapped[name]
+        with pa.memory_map(str(self._path(name))) as source:
+            source.seek(_DIGEST_CHARACTERS)
+            self._mapped[name] = from_payload(source.read_buffer())
+        if len(self._mapped) > _OPEN:
+            self._mapped.popitem(last=False)
+        return self._mapped[name]
 
-    def save(self, window: Window, sums: TileSums) -> None:
-        """Write a tile under a temporary name, then give it its own: it is there as a whole or not at all."""
-        counts = {"pixels": sums.pixels, "optical": sums.optical, "radar": sums.radar}
-        batches = [_to_batch(part, json.dumps(counts)) for part in (sums.cells, sums.parcels)]
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batches[0].schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        payload = sink.getvalue().to_pybytes()
-        path = self._path(window)
+    def save(self, name: str, payload: bytes, *, durable: bool = True) -> None:
+        """Write a tile under a temporary name, then give it its own: it is there as a whole or not at all.
+
+        Args:
+            name: of the tile.
+            payload: as `to_payload` makes it.
+            durable: wait until the disk has it; a file that may be made again need not.
+        """
+        path = self._path(name)
         draft = path.with_suffix(f".{os.getpid()}.part")
-        with draft.open("wb") as file:
-            file.write(hashlib.sha256(payload).hexdigest().encode() + payload)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                file.write(hashlib.sha256(payload).hexdigest().encode())
+                file.write(payload)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+        self._forget(name)
 
-    def _path(self, window: Window) -> Path:
-        return self._folder / f"tile-{window.row:05d}-{window.column:05d}.arrow"
+    def remove(self, name: str) -> None:
+        """Remove a tile, if it is there."""
+        self._forget(name)
+        self._path(name).unlink(missing_ok=True)
 
-    def _payload(self, window: Window) -> bytes | None:
-        path = self._path(window)
-        if not path.is_file():
+    def _forget(self, name: str) -> None:
+        self._mapped.pop(name, None)
+        self._whole.pop(name, None)
+
+    def _state(self, name: str) -> tuple[int, int] | None:
+        try:
+            found = self._path(name).stat()
+        except FileNotFoundError:
             return None
-        content = path.read_bytes()
-        digest, payload = content[:_DIGEST_CHARACTERS], content[_DIGEST_CHARACTERS:]
-        return payload if hashlib.sha256(payload).hexdigest().encode() == digest else None
+        return found.st_size, found.st_mtime_ns
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.arrow"
 
 
-def merged_cells(count: int, load: Callable[[int], Sums]) -> Iterator[Sums]:
-    """Add up the cells of tiles, handing out each cell once, when the last tile that holds it has been read.
+def window_name(window: Window) -> str:
+    """The name of a grid's window as a tile: `tile-00012-00003`, row and column."""
+    return f"tile-{window.row:05d}-{window.column:05d}"
 
-    Memory holds the keys of all cells, one tile, and the cells that lie across the edges of tiles not yet read.
 
-    Args:
-        count: of tiles.
-        load: tile number to its sums; called twice for each.
-    """
-    keys, tiles = [], []
-    for number in range(count):
-        keys.append(load(number).key)
-        tiles.append(np.full(len(keys[-1]), number))
-    everything = np.concatenate(keys)[::-1]
-    unique, place = np.unique(everything, return_index=True)
-    last = np.concatenate(tiles)[::-1][place]
-    waiting: Sums | None = None
-    for number in range(count):
-        sums = load(number) if waiting is None else merge([waiting, load(number)])
-        done = last[np.searchsorted(unique, sums.key)] == number
-        yield select(sums, done)
-        waiting = select(sums, ~done)
+def to_payload(sums: TileSums) -> bytes:
+    """A tile as an Arrow stream of two batches, cells and parcels; the same sums give the same bytes."""
+    counts = json.dumps({"pixels": sums.pixels, "optical": sums.optical, "radar": sums.radar})
+    batches = [_to_batch(part, counts) for part in (sums.cells, sums.parcels)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    payload: bytes = sink.getvalue().to_pybytes()
+    return payload
+
+
+def from_payload(payload: bytes | pa.Buffer) -> TileSums:
+    """What `to_payload` was given; its arrays lie in the payload."""
+    with pa.ipc.open_stream(payload) as reader:
+        counts = json.loads(reader.schema.metadata[b"counts"])
+        cells, parcels = (_to_sums(batch) for batch in reader)
+    return TileSums(cells, parcels, counts["pixels"], tuple(counts["optical"]), tuple(counts["radar"]))
 
 
 def _to_batch(sums: Sums, counts: str) -> pa.RecordBatch:

@@ -18,15 +18,16 @@ import shapely
 from surco.embedstore import Season, Store
 from surco.encoder.area import project, read_area
 from surco.encoder.errors import EncoderError
+from surco.encoder.merging import merged_cells
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
-from surco.encoder.pool import SHARE, Sums, coarser, merge
+from surco.encoder.pool import SHARE, Sums, merge
 from surco.encoder.published.geotiff import RasterError
 from surco.encoder.published.landing import check_request, count_by_level, note_of, write_arguments
 from surco.encoder.published.raster_report import RasterReport, raster_report
 from surco.encoder.published.raster_windows import RasterWindow, plan_windows, pool_window
 from surco.encoder.published.rasters import VectorRaster, open_raster
 from surco.encoder.report import with_earlier
-from surco.encoder.staging import merged_cells
+from surco.encoder.staging import to_payload, window_name
 from surco.encoder.tables import cell_batches, parcel_batches
 
 __all__ = ["pool_rasters"]
@@ -150,10 +151,10 @@ def _pool_parts(
     for number, part in enumerate(parts):
         if progress:
             progress(number, len(parts), f"pooling {part.raster.files[0].name}")
-        if part.staging.has(part.window):
+        if part.staging.has(window_name(part.window)):
             resumed += 1
         else:
-            part.staging.save(part.window, pool_window(part, request.levels[0]))
+            part.staging.save(window_name(part.window), to_payload(pool_window(part, request.levels[0])))
     if progress:
         progress(len(parts), len(parts), "writing tables")
     return resumed
@@ -220,10 +221,9 @@ def _commit(
 
 def _cell_rows(parts: Sequence[RasterWindow], finest: int, level: int) -> Iterator[pa.RecordBatch]:
     def load(number: int) -> Sums:
-        cells = parts[number].sums().cells
-        return cells if level == finest else coarser(cells, level)
+        return parts[number].sums().cells
 
-    for sums in merged_cells(len(parts), load):
+    for sums in merged_cells(len(parts), load, finest, level):
         yield from cell_batches(sums)
 
 

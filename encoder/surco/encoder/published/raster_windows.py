@@ -15,7 +15,7 @@ from surco.encoder.grid import TILE_PIXELS, Window
 from surco.encoder.parcels import ParcelError, ParcelIndex
 from surco.encoder.pool import Pixels, Sums, locate_cells, pool
 from surco.encoder.published.rasters import VectorRaster
-from surco.encoder.staging import Staging, TileSums
+from surco.encoder.staging import Staging, TileSums, window_name
 
 __all__ = ["RasterWindow", "plan_windows", "pool_window"]
 
@@ -35,7 +35,7 @@ class RasterWindow:
 
     def sums(self) -> TileSums:
         """What was staged for this window; FileNotFoundError where nothing was."""
-        return self.staging.load(self.window)
+        return self.staging.load(window_name(self.window))
 
 
 def pool_window(part: RasterWindow, resolution: int) -> TileSums:
