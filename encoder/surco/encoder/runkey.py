@@ -12,9 +12,9 @@ from surco.encoder.grid import Grid
 from surco.encoder.protocol import Encoder
 from surco.encoder.scenes import Scene
 
-__all__ = ["run_key"]
+__all__ = ["RECIPE", "describe_scene", "run_key"]
 
-_RECIPE = 2
+RECIPE = 2
 """Raised whenever composites, pooling or tables are made otherwise from the same scenes."""
 
 
@@ -42,8 +42,8 @@ def run_key(
         erode: metres by which parcels are shrunk.
     """
     parts = {
-        "recipe": _RECIPE,
-        "scenes": [_describe(scene) for scene in scenes],
+        "recipe": RECIPE,
+        "scenes": [describe_scene(scene) for scene in scenes],
         "season": [season.start.isoformat(), season.last_day.isoformat()],
         "model": [encoder.model_id, encoder.dimension, getattr(encoder, "card", None)],
         "grid": [grid.crs, grid.left, grid.top, grid.width, grid.height, grid.area.wkb_hex],
@@ -54,7 +54,8 @@ def run_key(
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _describe(scene: Scene) -> list[object]:
+def describe_scene(scene: Scene) -> list[object]:
+    """What of a scene shapes the tables, as JSON: its name and time, and each band's place and numbers."""
     bands = [
         [name, *_place(band.href), band.scale, band.offset, band.nodata, band.decibel]
         for name, band in sorted(scene.bands.items())

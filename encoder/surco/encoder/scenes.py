@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from types import MappingProxyType
@@ -56,6 +56,18 @@ class Scene:
     footprint: shapely.Geometry
     crs: str | None = None
     extent: tuple[float, float, float, float] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers of other processes get scenes sent, and a read-only view of a mapping cannot be.
+        return _restored, (
+            dict(self.bands),
+            *(getattr(self, f.name) for f in fields(self) if f.name != "bands"),
+        )
+
+
+def _restored(bands: dict[str, Band], *others: Any) -> Scene:
+    names = (f.name for f in fields(Scene) if f.name != "bands")
+    return Scene(bands=MappingProxyType(bands), **dict(zip(names, others, strict=True)))
 
 
 def sensor_of(item: pystac.Item) -> Sensor | None:
