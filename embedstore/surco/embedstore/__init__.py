@@ -7,6 +7,7 @@ from surco.embedstore.errors import (
     EmbedstoreError,
     LabelError,
     ModelMismatchError,
+    PlaceError,
     QueryError,
     SchemaError,
     SearchError,
@@ -19,6 +20,7 @@ from surco.embedstore.garbage import Collected, Garbage, collect_garbage
 from surco.embedstore.history import VersionInfo, rollback, versions
 from surco.embedstore.labels import CLASS_COLUMNS, Labels, parse_labels, read_label_column, read_labels
 from surco.embedstore.matching import Conflict, Examples, match_labels
+from surco.embedstore.place_regions import ISO_CODES, NamedRegion, find_region, land_cells
 from surco.embedstore.places import comuna_at, comuna_of, comunas
 from surco.embedstore.pulling import pull
 from surco.embedstore.pushing import Transfer, push
@@ -43,6 +45,7 @@ from surco.embedstore.verification import Damage, Verification, verify
 
 __all__ = [
     "CLASS_COLUMNS",
+    "ISO_CODES",
     "QUANTISATION",
     "AdapterVersion",
     "Collected",
@@ -60,6 +63,8 @@ __all__ = [
     "Labels",
     "Macro",
     "ModelMismatchError",
+    "NamedRegion",
+    "PlaceError",
     "QueryError",
     "SchemaError",
     "SearchError",
@@ -86,9 +91,11 @@ __all__ = [
     "comunas",
     "connect",
     "dequantize",
+    "find_region",
     "fixed_size_column",
     "fixed_size_matrix",
     "how_found",
+    "land_cells",
     "match_labels",
     "nearest",
     "parcels_schema",

@@ -6,6 +6,7 @@ __all__ = [
     "EmbedstoreError",
     "LabelError",
     "ModelMismatchError",
+    "PlaceError",
     "QueryError",
     "SchemaError",
     "SearchError",
@@ -65,6 +66,10 @@ class QueryError(EmbedstoreError):
 
 class SearchError(EmbedstoreError):
     """A similarity search whose query item is unknown or whose filter leaves nothing."""
+
+
+class PlaceError(EmbedstoreError):
+    """A part of the country that nobody knows by that name."""
 
 
 class LabelError(EmbedstoreError):

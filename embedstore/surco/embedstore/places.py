@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 
 from surco.embedstore.cells import centres_at, parents_of, resolutions_of
 
-__all__ = ["comuna_at", "comuna_of", "comunas"]
+__all__ = ["FINEST_FACT", "comuna_at", "comuna_of", "comunas", "membership"]
 
-_FINEST_FACT = 9
+FINEST_FACT = 9
+"""Resolution of the cells below which a cell has its ancestor's comuna."""
 
 Cells = npt.NDArray[np.uint64]
 
@@ -56,7 +57,7 @@ def comuna_of(cells: npt.ArrayLike) -> pa.Array[Any]:
         (N,) uint16 CUT codes, null outside Chile, at sea, and where the southern ice field is not demarcated.
     """
     facts = _facts()
-    places = centres_at(np.asarray(cells, np.uint64), _FINEST_FACT)
+    places = centres_at(np.asarray(cells, np.uint64), FINEST_FACT)
     which = np.searchsorted(facts.first, places, side="right") - 1
     # -1, before the first fact, is the last one, which does not hold the place.
     inside = parents_of(places, facts.resolution[which]) == facts.cell[which]
@@ -66,8 +67,14 @@ def comuna_of(cells: npt.ArrayLike) -> pa.Array[Any]:
 def comuna_at(lon: npt.ArrayLike, lat: npt.ArrayLike) -> pa.Array[Any]:
     """The comuna of each place, given in degrees; as `comuna_of` the cell of resolution 9 around it."""
     x, y = (pa.array(np.asarray(side, np.float64)) for side in (lon, lat))
-    cells = pa.array(h3ronpy.vector.coordinates_to_cells(y, x, _FINEST_FACT))
+    cells = pa.array(h3ronpy.vector.coordinates_to_cells(y, x, FINEST_FACT))
     return comuna_of(cells.to_numpy(zero_copy_only=False))
+
+
+def membership() -> tuple[Cells, npt.NDArray[np.uint16]]:
+    """The facts themselves: (K,) cells of resolution 9 or coarser, none within another, and the comuna of each."""
+    facts = _facts()
+    return facts.cell, facts.comuna
 
 
 @cache
@@ -75,7 +82,7 @@ def _facts() -> _Facts:
     table = _read("comuna_cells.parquet")
     cells = table.column("h3").to_numpy()
     return _Facts(
-        centres_at(cells, _FINEST_FACT),
+        centres_at(cells, FINEST_FACT),
         cells,
         resolutions_of(cells).astype(np.uint8),
         table.column("comuna").to_numpy(),
