@@ -9,6 +9,10 @@ class CatalogError(EncoderError):
     """A STAC catalogue that cannot be reached, is empty, or lacks what the season needs."""
 
 
+class NoScenesError(CatalogError):
+    """A STAC catalogue that can be read and has no scene of the season and area."""
+
+
 class SceneError(EncoderError):
     """A scene that cannot be used: a missing band, no CRS, a broken raster."""
 
