@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from surco.api.options import AOI, KEEP_PIXELS, PIXEL_MODEL
+from surco.api.options import AOI, KEEP_PIXELS, PIXEL_MODEL, STORE_PATH
 from surco.api.progress import progress_bar
 
 __all__ = ["boundaries"]
@@ -29,7 +29,7 @@ __all__ = ["boundaries"]
     help="A trained network, or the vectors' own edges.",
 )
 @click.option("--adapter", help="Boundary adapter of --store; the one that is shipped if left out.")
-@click.option("--store", type=click.Path(path_type=Path), help="Store that holds --adapter.")
+@click.option("--store", type=STORE_PATH, help="Store that holds --adapter.")
 @click.option(
     "--previous", type=click.Path(path_type=Path), help="Parcels of an earlier season, whose ids are kept."
 )

@@ -37,6 +37,7 @@ from surco.api.sql_commands import sql
 from surco.api.store_commands import store
 from surco.api.tuning_commands import fine_tune_
 from surco.embedstore import EmbedstoreError
+from surco.embedstore.working_copy import with_addresses
 from surco.encoder import EncoderError
 from surco.viewer import ViewerError
 
@@ -52,7 +53,7 @@ class _Root(click.Group):
         try:
             return super().invoke(ctx)
         except ROOM_ERRORS as error:
-            console().print(f"[bold red]Error:[/] {plain(str(error))}", highlight=False)
+            console().print(f"[bold red]Error:[/] {plain(with_addresses(str(error)))}", highlight=False)
             ctx.exit(2)
 
 

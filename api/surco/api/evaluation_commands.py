@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surco.api.options import SEASON, UNIT
+from surco.api.options import SEASON, STORE_PATH, UNIT
 from surco.api.progress import progress_bar
 from surco.api.refusals import SettingsError
 
@@ -21,7 +21,7 @@ _NOTES = 5
 
 
 @click.command()
-@click.argument("source", metavar="STORE|SAMPLES", type=click.Path(path_type=Path))
+@click.argument("source", metavar="STORE|SAMPLES", type=STORE_PATH)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .html to write.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for all figures.")
 @click.option("--labels", type=click.Path(path_type=Path), help="GeoJSON with a class column; of a store.")

@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from surco.api.options import StorePath
 from surco.api.progress import noting, progress_bar
 from surco.encoder import SamplesWarning
 
@@ -31,7 +32,7 @@ class _Day(click.ParamType[date]):
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", type=StorePath(exists=True))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
 @click.option(
     "--as-of",

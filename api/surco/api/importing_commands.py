@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from surco.api.options import STORE_PATH
 from surco.api.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["import_embeddings"]
 @click.command("import-embeddings")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--store", "store_path", required=True, type=click.Path(path_type=Path), help="The store; made if new."
+    "--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new."
 )
 @click.option(
     "--season",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from surco.api.options import STORE_PATH
 from surco.api.progress import noting, progress_bar
 from surco.encoder import SamplesWarning
 
@@ -28,7 +29,7 @@ MODEL = click.option(
     "--season", required=True, help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May."
 )
 @click.option(
-    "--store", "store_path", required=True, type=click.Path(path_type=Path), help="The store; made if new."
+    "--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new."
 )
 @click.option("--parcels", type=click.Path(path_type=Path), help="Parcels to embed too (GeoJSON).")
 @click.option("--res", default="9,11", show_default=True, help="H3 resolutions, comma-separated.")

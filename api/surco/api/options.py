@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-__all__ = ["AOI", "KEEP_PIXELS", "LEGEND", "PIXEL_MODEL", "PORT", "SEASON", "STORE", "UNIT"]
+from surco.embedstore.following import brought
+from surco.embedstore.working_copy import is_address
 
-STORE = click.argument("store", type=click.Path(path_type=Path))
+__all__ = [
+    "AOI",
+    "KEEP_PIXELS",
+    "LEGEND",
+    "PIXEL_MODEL",
+    "PORT",
+    "SEASON",
+    "STORE",
+    "STORE_PATH",
+    "UNIT",
+    "StorePath",
+]
+
+
+class StorePath(click.Path):
+    """A store's folder, or its address: then its working copy, brought to the latest version there."""
+
+    def __init__(self, exists: bool = False) -> None:
+        super().__init__(exists=exists, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The folder; raises EmbedstoreError for an address that cannot be used."""
+        return brought(value) if is_address(value) else super().convert(value, param, ctx)
+
+
+STORE_PATH = StorePath()
+STORE = click.argument("store", type=STORE_PATH)
 LEGEND = click.option(
     "--legend", help="Classes as a tree: hcat, ine, worldcereal, or a CSV file with code, name, parent."
 )

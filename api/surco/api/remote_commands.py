@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from surco.api.options import STORE_PATH
 from surco.api.progress import progress_bar
 from surco.embedstore import Store, Transfer, pull, push
 
 __all__ = ["pull_store", "push_store"]
 
-STORE = click.argument("path", metavar="STORE", type=click.Path(path_type=Path))
+STORE = click.argument("path", metavar="STORE", type=STORE_PATH)
 URL = click.argument("url", metavar="URL")
 
 

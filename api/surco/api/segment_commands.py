@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from surco.api.options import AOI, KEEP_PIXELS, PIXEL_MODEL
+from surco.api.options import AOI, KEEP_PIXELS, PIXEL_MODEL, STORE_PATH
 from surco.api.progress import progress_bar
 
 __all__ = ["segment"]
@@ -22,7 +22,7 @@ __all__ = ["segment"]
 )
 @click.option("--class-column", help="Column of the class; found by its usual names if left out.")
 @click.option("--adapter", help="Adapter of --store to draw; with --labels the name to keep the new one by.")
-@click.option("--store", type=click.Path(path_type=Path), help="Store that holds --adapter.")
+@click.option("--store", type=STORE_PATH, help="Store that holds --adapter.")
 @click.option(
     "--parcels", type=click.Path(path_type=Path), help="Parcels to classify by their pixels' votes."
 )

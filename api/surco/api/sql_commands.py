@@ -11,6 +11,7 @@ import click
 import duckdb
 
 from surco.api.errors import ApiError
+from surco.api.options import STORE_PATH
 from surco.api.predicting import connect_with_adapters
 from surco.api.printing import print_table
 from surco.api.progress import console, plain
@@ -23,7 +24,7 @@ __all__ = ["sql"]
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=STORE_PATH)
 @click.argument("query", required=False)
 @click.option("-c", "--command", "command", help="The query, instead of an argument.")
 @click.option(

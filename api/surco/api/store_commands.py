@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from surco.api.errors import ApiError
+from surco.api.options import STORE_PATH
 from surco.api.progress import progress_bar
 from surco.api.remote_commands import pull_store, push_store
 from surco.embedstore import Collected, Damage, collect_garbage, rollback, verify, versions
 
 __all__ = ["store"]
 
-STORE = click.argument("path", metavar="STORE", type=click.Path(path_type=Path))
+STORE = click.argument("path", metavar="STORE", type=STORE_PATH)
 
 
 @click.group()
@@ -71,12 +72,23 @@ def rollback_(path: Path, version: int) -> None:
 @click.option("--older-than", type=click.FloatRange(min=0.0), help="Keep versions younger than DAYS.")
 @click.option("--staging", is_flag=True, help="Also remove staged work of stopped runs; none may be running.")
 @click.option(
+    "--grace",
+    type=click.FloatRange(min=0.0),
+    default=24.0,
+    show_default=True,
+    help="Hours for which an address keeps files of writes that may be under way on another machine.",
+)
+@click.option(
     "--delete/--dry-run", default=False, show_default=True, help="Remove, or only say what would be."
 )
-def gc(path: Path, keep: int | None, older_than: float | None, staging: bool, delete: bool) -> None:
+def gc(
+    path: Path, keep: int | None, older_than: float | None, staging: bool, grace: float, delete: bool
+) -> None:
     """Remove what no kept version needs: old versions where asked for, and what killed writers left."""
     age = None if older_than is None else timedelta(days=older_than)
-    done = collect_garbage(path, keep=keep, older_than=age, staging=staging, delete=delete)
+    done = collect_garbage(
+        path, keep=keep, older_than=age, staging=staging, grace=timedelta(hours=grace), delete=delete
+    )
     click.echo(_collected(done))
 
 

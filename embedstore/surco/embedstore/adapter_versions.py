@@ -8,8 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from surco.embedstore.errors import StoreError
+from surco.embedstore.following import bring_all, brought
 from surco.embedstore.names import check_name
 from surco.embedstore.versions import manifest_file, read_version, version_numbers
+from surco.embedstore.working_copy import is_address
 
 __all__ = ["AdapterVersion", "adapter_versions"]
 
@@ -33,8 +35,11 @@ def adapter_versions(path: str | Path, name: str) -> list[AdapterVersion]:
     Raises:
         StoreError: a name that cannot be one.
     """
-    root = Path(path).absolute()
+    root = brought(path, every=True)
     folder = root / "adapters" / check_name(name, "adapter name")
+    if is_address(path):
+        held = (read_version(root, number).adapters.get(name) for number in version_numbers(root))
+        bring_all(root, [file for bundle in held if bundle is not None for file in bundle.files])
     tokens = [_TOKEN.fullmatch(each.name) for each in folder.iterdir()] if folder.is_dir() else []
     written = sorted((int(token[1]), token[0]) for token in tokens if token)
     kept = version_numbers(root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,21 @@ class BlockChecks:
     Args:
         path: of the file, for the message.
         blocks: as `checksums_of` gives them; None where an older surco wrote the file, which is then not checked.
+        bring: brings the file to its path where it is not there yet.
     """
 
-    def __init__(self, path: Path, blocks: str | None) -> None:
+    def __init__(self, path: Path, blocks: str | None, bring: Callable[[], object] | None = None) -> None:
         self.path = path
+        self._bring = bring
         self._checksums = np.frombuffer(bytes.fromhex(blocks or ""), ">u4").tolist()
         # One byte a block: threads may set the same one twice, and nothing else happens.
         self._seen = bytearray(b"\0" * len(self._checksums) if blocks is not None else b"")
+
+    def here(self) -> Path:
+        """The path, with the file in it; raises what `bring` raises."""
+        if self._bring is not None:
+            self._bring()
+        return self.path
 
     def read(self, descriptor: int, size: int, position: int) -> bytes:
         """As `os.pread`.

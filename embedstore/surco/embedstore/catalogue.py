@@ -18,6 +18,7 @@ from urllib.parse import quote
 import h3
 import pyarrow.parquet as pq
 
+from surco.embedstore.files import checked_file
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.manifest import Bbox, FileEntry, Manifest, Partition
 from surco.embedstore.quantise import QUANTISATION
@@ -106,7 +107,7 @@ def _collection(root: Path, partitions: Sequence[Partition], manifest: Manifest)
         "id": name,
         "title": f"{first.table} of {first.model_id}",
         "description": f"One vector of {first.dimension} numbers for each of the {first.table}, and what was seen.",
-        "license": _licence(root / first.files[0].path),
+        "license": _licence(checked_file(root, first.files[0])),
         "extent": {
             "spatial": {"bbox": [_union(partition.bbox for partition in partitions)]},
             "temporal": {"interval": [[min(i[0] for i in intervals), max(i[1] for i in intervals)]]},

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from surco.embedstore.errors import StoreError
 from surco.embedstore.geoparquet import sha256_of
 from surco.embedstore.manifest import FileEntry
+from surco.embedstore.working_copy import bring
 
 __all__ = [
     "checked_file",
@@ -28,9 +29,12 @@ __all__ = [
 def checked_file(root: Path, entry: FileEntry) -> Path:
     """The file's path, where it is there, inside the store `root`, and of the size that the manifest says.
 
+    A working copy fetches what it lacks.
+
     Raises:
         StoreError: it is not.
     """
+    bring(root, entry)
     path = root / entry.path
     inside = path.resolve().is_relative_to(root.resolve())
     size = path.stat().st_size if inside and path.is_file() else None

@@ -13,11 +13,14 @@ from pathlib import Path
 from surco.embedstore.catalogue import ENTRY
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import StoreError
+from surco.embedstore.following import alone, brought, refresh
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.history import VersionInfo, versions
-from surco.embedstore.locks import live_writers, maintenance
+from surco.embedstore.locks import live_writers
 from surco.embedstore.manifest import Manifest
+from surco.embedstore.remote_garbage import RemoteFile, remove_there, unneeded_there
 from surco.embedstore.versions import manifest_file, read_start_month, read_version
+from surco.embedstore.working_copy import origin_of
 
 __all__ = ["Collected", "Garbage", "collect_garbage"]
 
@@ -57,6 +60,7 @@ def collect_garbage(
     keep: int | None = None,
     older_than: timedelta | None = None,
     staging: bool = False,
+    grace: timedelta = timedelta(days=1),
     delete: bool = False,
 ) -> Collected:
     """Find, and with `delete` remove, what no kept version needs.
@@ -65,21 +69,23 @@ def collect_garbage(
     goes where it fails both that are given; the latest never does. Files of a writer that is at work are left alone.
 
     Args:
-        path: the store's folder.
+        path: the store's folder or address.
         keep: how many versions to keep, the newest, 1 or more.
         older_than: versions younger than this are kept.
         staging: also remove the staged work of runs that were stopped; only while no such run is at work.
+        grace: at an address, what no version names is left alone for so long: its writer may be at work elsewhere.
         delete: otherwise nothing is changed.
 
     Raises:
         StoreError: no store, a keep below 1, or a kept version that cannot be read.
         StoreConflictError: another process removes or restores versions now.
     """
-    root = Path(path).absolute()
+    root = brought(path)
     read_start_month(root)
     if keep is not None and keep < 1:
         raise StoreError("at least 1 version to keep", f"{keep}", "The latest version is always kept.")
-    with writing_to(root), maintenance(root):
+    with writing_to(root), alone(root):
+        refresh(root, every=True)
         # In this order: of a writer that comes or ends in between nothing was listed, or it is still seen alive, or its
         # version is; a version made later builds on the latest one listed, which is kept.
         candidates, leftovers = list(_files(root)), list(_leftovers(root))
@@ -89,9 +95,30 @@ def collect_garbage(
         kept = sorted(each.version for each in listed if each.version not in removed)
         garbage = [*_unneeded(root, candidates, alive, kept, removed), *_dead(leftovers, alive)]
         garbage += _staged(root) if staging else []
+        there = _there(root, kept, removed, grace)
         if delete:
+            _delete_there(root, removed, there)
             _delete(root, removed, garbage)
+    # The working copy's share of an old version is no more than a copy of what goes there.
+    garbage = [each for each in garbage if not there or each.why != "old version"]
+    garbage += [Garbage(root / file.name, file.bytes, file.why) for file in there]
     return Collected(tuple(removed), tuple(kept), tuple(garbage), delete)
+
+
+def _there(root: Path, kept: list[int], removed: list[int], grace: timedelta) -> list[RemoteFile]:
+    """What is not needed at the address, where there is one."""
+    remote = origin_of(root)
+    if remote is None:
+        return []
+    needed = {file.path for number in kept for file in read_version(root, number).files}
+    earlier = {file.path for number in removed for file in _read_or_nothing(root, number).files}
+    return list(unneeded_there(remote, needed, earlier, grace))
+
+
+def _delete_there(root: Path, removed: list[int], files: list[RemoteFile]) -> None:
+    remote = origin_of(root)
+    if remote is not None:
+        remove_there(remote, removed, files)
 
 
 def _unwanted(listed: list[VersionInfo], keep: int | None, older_than: timedelta | None) -> list[int]:
@@ -169,7 +196,7 @@ def _size(path: Path) -> int | None:
 def _delete(root: Path, removed: Iterable[int], garbage: Iterable[Garbage]) -> None:
     """Manifests first: whenever this is stopped, every version that is left has all of its files."""
     for number in removed:
-        manifest_file(root, number).unlink()
+        manifest_file(root, number).unlink(missing_ok=True)
     sync(root / "manifests")
     for each in garbage:
         if each.path.is_relative_to(root / ".staging") and each.path.is_dir():

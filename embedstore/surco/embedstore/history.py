@@ -10,12 +10,10 @@ from pathlib import Path
 
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import StoreError
-from surco.embedstore.files import checked_file
-from surco.embedstore.locks import maintenance
+from surco.embedstore.following import alone, brought, check_present, refresh, show
 from surco.embedstore.manifest import Bundle, Manifest, Partition
 from surco.embedstore.versions import (
     manifest_file,
-    publish,
     read_start_month,
     read_version,
     version_numbers,
@@ -44,7 +42,7 @@ def versions(path: str | Path) -> list[VersionInfo]:
     Raises:
         StoreError: no store.
     """
-    root = Path(path).absolute()
+    root = brought(path, every=True)
     read_start_month(root)
     found: list[VersionInfo] = []
     before: Manifest | None = Manifest()
@@ -72,16 +70,17 @@ def rollback(path: str | Path, version: int) -> int:
     """Make a new version that equals an older one, and return its number. Nothing is deleted.
 
     Args:
-        path: the store's folder.
+        path: the store's folder or address.
         version: a kept version.
 
     Raises:
         StoreError: a version that is not kept, cannot be read, or lacks a file; or it is the latest.
         StoreConflictError: another writer finished at the same moment, or versions are being removed.
     """
-    root = Path(path).absolute()
+    root = brought(path)
     read_start_month(root)
-    with writing_to(root), maintenance(root):
+    with writing_to(root), alone(root):
+        refresh(root, every=True)
         older = read_version(root, version)
         latest = version_numbers(root)[-1]
         if version == latest:
@@ -90,10 +89,9 @@ def rollback(path: str | Path, version: int) -> int:
                 f"{version}",
                 "Nothing has to be done: it is what readers get.",
             )
-        for file in older.files:
-            checked_file(root, file)
+        check_present(root, older.files)
         restored = replace(older, version=latest + 1, written=datetime.now(UTC), restores=version)
-        publish(root, restored, f"{latest + 1:06d}-{secrets.token_hex(4)}")
+        show(root, restored, f"{latest + 1:06d}-{secrets.token_hex(4)}", ())
     return latest + 1
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from surco.embedstore.errors import SchemaError
-from surco.embedstore.files import read_rows
+from surco.embedstore.files import checked_file, read_rows
 from surco.embedstore.manifest import FileEntry, Partition
 
 __all__ = ["carried_files", "kept_cells", "kept_parcels"]
@@ -46,7 +46,7 @@ def kept_parcels(root: Path, held: Partition | None, rows: pa.Table) -> pa.Table
 
 
 def _read(root: Path, file: FileEntry) -> pa.Table:
-    return read_rows(root / file.path).replace_schema_metadata()
+    return read_rows(checked_file(root, file)).replace_schema_metadata()
 
 
 def _without(table: pa.Table, name: str, values: pa.ChunkedArray[Any]) -> pa.Table | None:

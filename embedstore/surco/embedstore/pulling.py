@@ -11,8 +11,8 @@ from surco.embedstore.catalogue import catalogue_files
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import StoreConflictError, StoreError
 from surco.embedstore.files import unchanged_file
+from surco.embedstore.following import alone, refresh, show
 from surco.embedstore.geoparquet import sha256_of, sync
-from surco.embedstore.locks import maintenance
 from surco.embedstore.manifest import Bundle, FileEntry, Manifest
 from surco.embedstore.pushing import Transfer
 from surco.embedstore.remote_files import Remote
@@ -25,7 +25,8 @@ from surco.embedstore.remote_versions import (
     transferred,
 )
 from surco.embedstore.store import Store
-from surco.embedstore.versions import latest_manifest, publish
+from surco.embedstore.versions import latest_manifest
+from surco.embedstore.working_copy import place_of
 
 __all__ = ["pull"]
 
@@ -49,7 +50,7 @@ def pull(
 
     Args:
         url: `s3://BUCKET/PATH`, or `file:///FOLDER`.
-        path: the store's folder; made where it is not there.
+        path: the store's folder or address; made where it is not there.
         version: a number there; None is the latest.
         seasons: names; none given means all.
         models: ids; none given means all.
@@ -68,14 +69,15 @@ def pull(
     chosen = _chosen(whole, remote, seasons, models) if partial else whole
     store = Store.open_or_create(path, month)
     root = store.path
-    with writing_to(root), maintenance(root):
+    with writing_to(root), alone(root):
+        refresh(root)
         held = latest_manifest(root)
         target = _beside(held, chosen) if partial else _next(held, chosen)
         _check_nothing_lost(remote, numbers, held, target, root)
         files, fetched = _fetch(remote, store, chosen, progress)
         changed = content_of(target) != content_of(held)
         if changed:
-            _show(root, target, partial)
+            _show(root, held, target, partial)
     return Transfer(remote.url, target.version if changed else held.version, number, files, fetched, changed)
 
 
@@ -163,7 +165,7 @@ def _fetch(remote: Remote, store: Store, chosen: Manifest, progress: Progress | 
         if there.get(file.path) != file.bytes:
             size = there.get(file.path)
             raise remote.damaged(file, "no such file" if size is None else f"{size} bytes")
-        final = _place(root, file)
+        final = place_of(root, file)
         draft = staging / secrets.token_hex(8)
         remote.fetch(file, draft)
         draft.replace(final)
@@ -183,25 +185,15 @@ def _is_whole(root: Path, file: FileEntry) -> bool:
     return True
 
 
-def _place(root: Path, file: FileEntry) -> Path:
-    """Where a file goes, its folder made; raises StoreError where a link would lead it out of the store."""
-    path = root / file.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.parent.resolve().is_relative_to(root.resolve()):
-        raise StoreError(
-            f"{path.parent} inside {root}", "a link that leads out of it", "Remove the link and pull again."
-        )
-    return path
-
-
-def _show(root: Path, target: Manifest, partial: bool) -> None:
-    """Force folders to disk and link the manifest."""
+def _show(root: Path, held: Manifest, target: Manifest, partial: bool) -> None:
+    """Force folders to disk and make the version visible."""
     token = f"{target.version:06d}-{secrets.token_hex(4)}"
     manifest = _with_catalogue(root, target, token) if partial else target
     for folder in {parent for file in manifest.files for parent in (root / file.path).parents}:
         if folder.is_relative_to(root):
             sync(folder)
-    publish(root, manifest, token)
+    there = {file.path for file in held.files}
+    show(root, manifest, token, [file for file in manifest.files if file.path not in there])
 
 
 def _with_catalogue(root: Path, manifest: Manifest, token: str) -> Manifest:

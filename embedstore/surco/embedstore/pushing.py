@@ -15,7 +15,7 @@ from surco.embedstore.remote_versions import (
     publish_at,
     read_remote_version,
     remote_numbers,
-    remote_start_month,
+    settle,
     transferred,
 )
 from surco.embedstore.store import Store
@@ -61,7 +61,7 @@ def push(
     """
     manifest = _own(store)
     remote = Remote(url, make=True)
-    _settle(store, remote)
+    settle(remote, store.path)
     numbers = remote_numbers(remote)
     held = read_remote_version(remote, numbers[-1]) if numbers else Manifest()
     known = content_of(held) == content_of(manifest)
@@ -71,7 +71,11 @@ def push(
     slot = numbers[-1] if known else (numbers[-1] if numbers else 0) + 1
     published = held if known else _numbered(manifest, slot)
     if not known:
-        publish_at(remote, published)
+        publish_at(
+            remote,
+            published,
+            "Nothing was changed. Pull that version into another folder, repeat your write there, and push.",
+        )
     lead_to(remote, published)
     return Transfer(remote.url, manifest.version, slot, files, sent, not known)
 
@@ -98,26 +102,6 @@ def _check_line(store: Store, remote: Remote, held: Manifest) -> None:
             f"version {held.version} of {remote.url} to be one that version {store.version} of {store.path} follows",
             "a version that another store wrote, or that is removed here",
             "Pull it into another folder, repeat your write there, and push; or push so as to replace it.",
-        )
-
-
-def _settle(store: Store, remote: Remote) -> None:
-    """Make a store of the address, and see that it refuses to write what is there: versions hang on that."""
-    content = (store.path / "store.json").read_bytes()
-    if remote_start_month(remote) is None:
-        remote.create("store.json", content)
-    month = remote_start_month(remote)
-    if month != store.start_month:
-        raise StoreError(
-            f"a store at {remote.url} whose seasons start in month {store.start_month}",
-            f"month {month}",
-            "Push to another address.",
-        )
-    if remote.create("store.json", content):
-        raise StoreError(
-            f"an object store that honours conditional puts (If-None-Match) at {remote.url}",
-            "one that wrote over a file that was there",
-            "Use a newer release of its software: two writers could undo each other's versions.",
         )
 
 

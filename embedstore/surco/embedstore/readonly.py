@@ -10,16 +10,21 @@ import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 from surco.embedstore.blocks import BlockChecks
+from surco.embedstore.errors import StoreError
 
-__all__ = ["PROTOCOL", "ReadOnlyFiles"]
+__all__ = ["PROTOCOL", "UNREACHED", "ReadOnlyFiles"]
 
 PROTOCOL = "surco"
 """Files are addressed as `surco://<path relative to the store>`."""
+
+UNREACHED = "A file of the store was not brought:"
+"""By these words an error is known after it has gone through DuckDB, as by `blocks.DAMAGED`."""
 
 
 class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
@@ -40,11 +45,12 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
         """Open a file for reading; any other mode is refused."""
         if mode != "rb":
             raise PermissionError(f"{path}: the store's files are never edited")
+        self._here(path)
         return _PositionedFile(self._place(path))
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
         """Name, size and type of a file."""
-        return {"name": path, "size": self._place(path).path.stat().st_size, "type": "file"}
+        return {"name": path, "size": self._here(path).stat().st_size, "type": "file"}
 
     def exists(self, path: str, **options: Any) -> bool:
         """Whether it is one of the files."""
@@ -56,11 +62,18 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def modified(self, path: str) -> datetime:
         """When the file was last changed, UTC."""
-        return datetime.fromtimestamp(self._place(path).path.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(self._here(path).stat().st_mtime, UTC)
 
     def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
         """Refused."""
         raise PermissionError(f"{path}: the store's files are never edited")
+
+    def _here(self, path: str) -> Path:
+        """The file, brought where it is missing; what hinders that is said so that DuckDB passes it on."""
+        try:
+            return self._place(path).here()
+        except StoreError as error:
+            raise OSError(f"{UNREACHED} {error}") from error
 
     def _place(self, path: str) -> BlockChecks:
         place = self._files.get(self._strip_protocol(path).lstrip("/"))

@@ -20,11 +20,12 @@ from surco.embedstore.errors import StoreError
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-__all__ = ["Address", "opened"]
+__all__ = ["ENDPOINTS", "Address", "opened"]
 
 _TIMEOUT = timedelta(minutes=2)
 _CONNECT_TIMEOUT = timedelta(seconds=10)
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+"""Variables of the environment that name another service than Amazon's, the first that is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _folder(path: str, make: bool) -> ObjectStore:
 
 
 def _bucket(name: str, path: str, retries: int) -> ObjectStore:
-    endpoint = next((os.environ[each] for each in _ENDPOINTS if os.environ.get(each)), "")
+    endpoint = next((os.environ[each] for each in ENDPOINTS if os.environ.get(each)), "")
     with _opening(
         f"settings for s3://{name} that can be used",
         "an AWS_… variable that cannot be",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from surco.embedstore.errors import StoreError
@@ -48,11 +49,15 @@ class Remote:
 
     def sizes(self, folder: str | None = None) -> dict[str, int]:
         """Bytes of each file by name, of all or of those in `folder`."""
+        return {name: size for name, (size, _) in self.listed(folder).items()}
+
+    def listed(self, folder: str | None = None) -> dict[str, tuple[int, datetime]]:
+        """Bytes of each file by name, and when it was last written (UTC), of all or of those in `folder`."""
         import obstore
 
         with self._naming("read", folder or ""):
-            listed = obstore.list(self._store, folder, chunk_size=1000)
-            return {str(each["path"]): int(each["size"]) for page in listed for each in page}
+            pages = obstore.list(self._store, folder, chunk_size=1000)
+            return {str(e["path"]): (int(e["size"]), e["last_modified"]) for page in pages for e in page}
 
     def read(self, name: str, limit: int = 1 << 28) -> bytes | None:
         """A whole small file, None where there is none; raises StoreError where it is longer than `limit` bytes."""
@@ -114,6 +119,40 @@ class Remote:
             except AlreadyExistsError:
                 return False
         return True
+
+    def digest(self, entry: FileEntry) -> str | None:
+        """SHA-256 of a file as it lies there, in hex; None where there is none, or it has another size."""
+        import obstore
+
+        digest, held = hashlib.sha256(), self.size(entry.path)
+        if held != entry.bytes:
+            return None
+        for start in range(0, entry.bytes, _PART):
+            length = min(_PART, entry.bytes - start)
+            with self._naming("read", entry.path):
+                digest.update(
+                    memoryview(obstore.get_range(self._store, entry.path, start=start, length=length))
+                )
+        return digest.hexdigest()
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, None where there is none."""
+        import obstore
+
+        with self._naming("read", name):
+            try:
+                return int(obstore.head(self._store, name)["size"])
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+                return None
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove files; one that is not there is none the less gone."""
+        import obstore
+
+        with self._naming("remove", names[0] if names else ""), suppress(FileNotFoundError):
+            obstore.delete(self._store, list(names))
 
     def damaged(self, entry: FileEntry, came: str) -> StoreError:
         """The error that names a file which is not what a manifest says."""

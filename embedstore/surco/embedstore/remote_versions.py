@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from surco.embedstore.catalogue import ENTRY, write_entry
@@ -18,11 +23,14 @@ from surco.embedstore.versions import read_start_month
 __all__ = [
     "Progress",
     "content_of",
+    "fetched_version",
     "lead_to",
+    "maintained",
     "publish_at",
     "read_remote_version",
     "remote_numbers",
     "remote_start_month",
+    "settle",
     "transferred",
 ]
 
@@ -32,6 +40,7 @@ Progress = Callable[[int, int, str], None]
 _MANIFEST = re.compile(r"manifests/([1-9]\d{0,17})\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FOLDERS = ("cells", "parcels", "models", "adapters", "stac")
+_ALONE = "maintenance.json"
 _WORKERS = 8
 _TRIES = 4
 
@@ -61,6 +70,11 @@ def remote_numbers(remote: Remote) -> list[int]:
 
 def read_remote_version(remote: Remote, number: int) -> Manifest:
     """One version; raises StoreError where it cannot be read, is of a newer format, or names files out of place."""
+    return fetched_version(remote, number)[1]
+
+
+def fetched_version(remote: Remote, number: int) -> tuple[bytes, Manifest]:
+    """As `read_remote_version`, with the manifest's own bytes."""
     name = f"manifests/{number}.json"
     content = remote.read(name)
     if content is None:
@@ -77,7 +91,7 @@ def read_remote_version(remote: Remote, number: int) -> Manifest:
             repr(wrong)[:200],
             "surco did not write this store; do not use it.",
         )
-    return manifest
+    return content, manifest
 
 
 def content_of(manifest: Manifest) -> frozenset[tuple[str, str]]:
@@ -89,8 +103,37 @@ def content_of(manifest: Manifest) -> frozenset[tuple[str, str]]:
     return frozenset((file.path, file.sha256) for file in manifest.files if file not in catalogue)
 
 
-def publish_at(remote: Remote, manifest: Manifest) -> None:
+def settle(remote: Remote, root: Path) -> None:
+    """Make a store of the address, as `root` is one, and see that it refuses to write what is there.
+
+    Raises:
+        StoreError: a store whose seasons start in another month is there, or conditional puts are not honoured.
+    """
+    content, month = (root / "store.json").read_bytes(), read_start_month(root)
+    if remote_start_month(remote) is None:
+        remote.create("store.json", content)
+    there = remote_start_month(remote)
+    if there != month:
+        raise StoreError(
+            f"a store at {remote.url} whose seasons start in month {month}",
+            f"month {there}",
+            "Use another address.",
+        )
+    if remote.create("store.json", content):
+        raise StoreError(
+            f"an object store that honours conditional puts (If-None-Match) at {remote.url}",
+            "one that wrote over a file that was there",
+            "Use a newer release of its software: two writers could undo each other's versions.",
+        )
+
+
+def publish_at(remote: Remote, manifest: Manifest, remedy: str) -> None:
     """Put a manifest under its number, if there is none: this takes place as a whole or not at all.
+
+    Args:
+        remote: where.
+        manifest: the version.
+        remedy: what to do, for the message, where another writer took the number.
 
     Raises:
         StoreConflictError: another writer took the number.
@@ -108,8 +151,33 @@ def publish_at(remote: Remote, manifest: Manifest) -> None:
     raise StoreConflictError(
         f"to write version {manifest.version} of {remote.url}",
         "a version of that number, which another writer finished meanwhile",
-        "Nothing was changed. Pull that version into another folder, repeat your write there, and push.",
+        remedy,
     )
+
+
+@contextmanager
+def maintained(remote: Remote) -> Iterator[None]:
+    """Alone in removing and restoring versions at an address, by an object that says so.
+
+    Raises:
+        StoreConflictError: another process does so now, or was killed while it did.
+    """
+    note = {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z",
+    }
+    if not remote.create(_ALONE, json.dumps(note).encode()):
+        held = (remote.read(_ALONE, limit=1 << 12) or b"").decode("utf-8", "replace")
+        raise StoreConflictError(
+            f"nobody else to remove or restore versions of {remote.url}",
+            f"another process that does so: {held}",
+            f"Wait until it is done; if it was killed, delete {remote.url}/{_ALONE}.",
+        )
+    try:
+        yield
+    finally:
+        remote.remove([_ALONE])
 
 
 def lead_to(remote: Remote, manifest: Manifest) -> None:

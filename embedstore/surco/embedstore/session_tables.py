@@ -59,9 +59,9 @@ def _create_view(
 ) -> None:
     types = {"model": "VARCHAR", "season": "VARCHAR"} | ({"res": "VARCHAR"} if table == "cells" else {})
     if tables:
-        paths = [file.relative_to(store.path).as_posix() for info in tables for file in info.files]
-        listed = ", ".join(f"'{PROTOCOL}://{path}'" for path in paths)
-        hive = ", ".join(f"'{name}': {kind}" for name, kind in types.items())
+        names = [name for info in tables for name in info.names]
+        listed = ", ".join(f"'{PROTOCOL}://{name}'" for name in names)
+        hive = ", ".join(f"'{column}': {kind}" for column, kind in types.items())
         source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{{hive}}})"
     else:
         source = f"no_{view}"

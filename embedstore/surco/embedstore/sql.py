@@ -17,7 +17,7 @@ from surco.embedstore.blocks import DAMAGED
 from surco.embedstore.column_functions import ColumnFunction, Macro, register
 from surco.embedstore.errors import EmbedstoreError, QueryError, StoreError
 from surco.embedstore.h3_functions import H3_FUNCTIONS
-from surco.embedstore.readonly import PROTOCOL, ReadOnlyFiles
+from surco.embedstore.readonly import PROTOCOL, UNREACHED, ReadOnlyFiles
 from surco.embedstore.session_tables import create_tables
 from surco.embedstore.store import Store
 from surco.embedstore.vector_functions import vector_functions
@@ -87,7 +87,7 @@ def connect(
         create_tables(session, store)
     except duckdb.Error as error:
         session.close()
-        raise _damage(error) from error
+        raise _explained(error, "views of the store's tables") from error
     for setting in _GUARDS:
         session.execute(f"SET {setting}")
     return session
@@ -160,6 +160,12 @@ def _spatial() -> Path:
 def _explained(error: duckdb.Error, query: str) -> EmbedstoreError | duckdb.Error:
     if DAMAGED in str(error):
         return _damage(error)
+    if UNREACHED in str(error):
+        return StoreError(
+            "every file of the store",
+            str(error).partition(UNREACHED)[2].partition("\n")[0].strip(),
+            "Repeat the query: what has arrived is not fetched again.",
+        )
     raised = _FROM_FUNCTION.search(str(error))
     if raised is None:
         return QueryError("SQL that DuckDB can run", _short(query), f"DuckDB says: {error}")

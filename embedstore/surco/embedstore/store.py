@@ -15,13 +15,15 @@ from surco.embedstore.blocks import BlockChecks
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, StoreError
 from surco.embedstore.files import checked_file, read_rows, read_schema, unchanged_file
-from surco.embedstore.manifest import Manifest
+from surco.embedstore.following import brought, create_at_origin, refresh
+from surco.embedstore.manifest import FileEntry, Manifest
 from surco.embedstore.names import check_name
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.tables import TableInfo, chosen, describe
 from surco.embedstore.transaction import Transaction
 from surco.embedstore.versions import latest_manifest, read_start_month, read_version, write_settings
+from surco.embedstore.working_copy import origin_of, root_of
 
 __all__ = ["Store"]
 
@@ -43,15 +45,18 @@ class Store:
         """Make an empty store.
 
         Args:
-            path: a folder that is not there, or is empty.
+            path: a folder that is not there, or is empty; or an address `s3://BUCKET/PATH` where nothing is.
             start_month: first month of a season, 1 to 12.
 
         Raises:
-            StoreError: the folder holds something, or cannot be written.
+            StoreError: the place holds something, or cannot be written.
             SeasonError: no month.
         """
-        root = Path(path).absolute()
+        root = root_of(path)
         Season(2000, start_month)
+        if origin_of(root) is not None:
+            create_at_origin(root, start_month)
+            return cls(root, start_month, Manifest())
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise StoreError(
                 "a new or empty folder for a store",
@@ -69,7 +74,7 @@ class Store:
         Raises:
             StoreError: no store, one of a newer format, a broken one, or a version that is not kept.
         """
-        root = Path(path).absolute()
+        root = brought(path)
         month = read_start_month(root)
         return cls(root, month, latest_manifest(root) if version is None else read_version(root, version))
 
@@ -80,7 +85,8 @@ class Store:
         Raises:
             StoreError: as `open` and `create`, or the store's seasons start in another month.
         """
-        if not (Path(path) / "store.json").exists():
+        root = brought(path)
+        if not (root / "store.json").exists():
             return cls.create(path, start_month)
         store = cls.open(path)
         if store.start_month != start_month:
@@ -93,7 +99,7 @@ class Store:
 
     @property
     def path(self) -> Path:
-        """The store's folder, absolute."""
+        """The store's folder, absolute; of a store at an address its working copy (`working_copy`)."""
         return self._path
 
     @property
@@ -107,7 +113,12 @@ class Store:
         return self._manifest.version
 
     def transaction(self) -> Transaction:
-        """A write upon the store's latest version, to be used with `with`; see `Transaction`."""
+        """A write upon the store's latest version, to be used with `with`; see `Transaction`.
+
+        Raises:
+            StoreError: of a store at an address, what `Store.open` raises.
+        """
+        refresh(self._path)
         return Transaction(self._path, latest_manifest(self._path), self._start_month, self._moved)
 
     def tables(self) -> list[TableInfo]:
@@ -117,7 +128,12 @@ class Store:
     def checked_files(self) -> dict[str, BlockChecks]:
         """The files of all tables by their path relative to the store, each with what its parts are checked by."""
         entries = (file for partition in self._manifest.partitions for file in partition.files)
-        return {file.path: BlockChecks(checked_file(self._path, file), file.blocks) for file in entries}
+        return {file.path: self._checked(file) for file in entries}
+
+    def _checked(self, file: FileEntry) -> BlockChecks:
+        if origin_of(self._path) is None:
+            return BlockChecks(checked_file(self._path, file), file.blocks)
+        return BlockChecks(self._path / file.path, file.blocks, lambda: checked_file(self._path, file))
 
     def seasons(self) -> list[str]:
         """Names of the seasons that any table has, in order of time."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from surco.embedstore.errors import ModelMismatchError, StoreError
 from surco.embedstore.files import checked_file
-from surco.embedstore.manifest import Bbox, Partition
+from surco.embedstore.following import bring_all
+from surco.embedstore.manifest import Bbox, FileEntry, Partition
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
+from surco.embedstore.working_copy import origin_of
 
 __all__ = ["TableInfo", "chosen", "describe"]
 
@@ -22,7 +24,8 @@ class TableInfo:
     """One table of one model, season and (for cells) resolution.
 
     `season` is the name, `as_of` the last day seen where the season was not over; `bbox` is west, south, east, north
-    in degrees; `files` are absolute paths; `meta` is what the writer left.
+    in degrees; `files` are absolute paths, `names` the same relative to the store; `meta` is what the writer left. In
+    the working copy of a store at an address, files are fetched when their paths are asked for.
     """
 
     table: str
@@ -30,12 +33,36 @@ class TableInfo:
     season: str
     resolution: int | None
     rows: int
-    files: list[Path]
+    files: Sequence[Path]
     dimension: int
     bbox: Bbox
     as_of: date | None
     sources: tuple[str, ...]
     meta: Mapping[str, Any]
+    names: tuple[str, ...]
+
+
+class _FilesOnDemand(Sequence[Path]):
+    """Paths of files, which are fetched where they are missing: one when it is asked for, all when they are listed."""
+
+    def __init__(self, root: Path, entries: Sequence[FileEntry]) -> None:
+        self._root, self._entries = root, entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Path]: ...
+    def __getitem__(self, place: int | slice) -> Path | Sequence[Path]:
+        if isinstance(place, slice):
+            return _FilesOnDemand(self._root, self._entries[place])
+        return checked_file(self._root, self._entries[place])
+
+    def __iter__(self) -> Iterator[Path]:
+        bring_all(self._root, self._entries)
+        return iter([checked_file(self._root, entry) for entry in self._entries])
 
 
 def describe(root: Path, partition: Partition) -> TableInfo:
@@ -46,13 +73,20 @@ def describe(root: Path, partition: Partition) -> TableInfo:
         season=partition.season.name,
         resolution=partition.resolution,
         rows=partition.rows,
-        files=[checked_file(root, file) for file in partition.files],
+        files=_files(root, partition.files),
         dimension=partition.dimension,
         bbox=partition.bbox,
         as_of=partition.season.as_of,
         sources=partition.sources,
         meta=partition.meta,
+        names=tuple(file.path for file in partition.files),
     )
+
+
+def _files(root: Path, entries: Sequence[FileEntry]) -> Sequence[Path]:
+    if origin_of(root) is not None and not all((root / entry.path).exists() for entry in entries):
+        return _FilesOnDemand(root, entries)
+    return [checked_file(root, entry) for entry in entries]
 
 
 def chosen(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from surco.embedstore.catalogue import catalogue_files
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, SeasonError, StoreError
+from surco.embedstore.following import show
 from surco.embedstore.geoparquet import sha256_of, sync
 from surco.embedstore.locks import WriterLock
 from surco.embedstore.manifest import Bundle, FileEntry, Manifest, Partition, PartitionKey
@@ -25,7 +26,7 @@ from surco.embedstore.names import check_name
 from surco.embedstore.partition import PartitionWriter, write_cells, write_parcels
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
-from surco.embedstore.versions import manifest_file, publish
+from surco.embedstore.versions import manifest_file
 
 __all__ = ["Transaction"]
 
@@ -265,8 +266,11 @@ class Transaction:
         for folder in {parent for path in self._folders for parent in (path, *path.parents)}:
             if folder.is_relative_to(self._root):
                 sync(folder)
-        publish(self._root, manifest, self._token)
+        show(self._root, manifest, self._token, [file for file in manifest.files if self._wrote(file)])
         self._committed(manifest)
+
+    def _wrote(self, file: FileEntry) -> bool:
+        return PurePosixPath(file.path).parent.name == self._token
 
     def _discard(self) -> None:
         """Remove what was written; unless it became visible before something else failed."""

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from surco.embedstore.errors import StoreError
 from surco.embedstore.files import checked_file
+from surco.embedstore.following import brought
 from surco.embedstore.manifest import FileEntry, Manifest
 from surco.embedstore.versions import manifest_file, read_start_month, read_version, version_numbers
+from surco.embedstore.working_copy import origin_of
 
 __all__ = ["Damage", "Verification", "verify"]
 
@@ -42,14 +44,14 @@ class Verification:
 def verify(
     path: str | Path, *, every_version: bool = False, progress: Progress | None = None
 ) -> Verification:
-    """Recompute the SHA-256 of every file of the latest version, or of all kept ones.
+    """Recompute the SHA-256 of every file of the latest version, or of all kept ones: at an address of those there.
 
     Goes on behind a damaged file, so that all of them are named.
 
     Raises:
         StoreError: no store.
     """
-    root = Path(path).absolute()
+    root = brought(path, every=every_version)
     read_start_month(root)
     numbers = version_numbers(root) if every_version else version_numbers(root)[-1:]
     manifests, damage = _readable(root, numbers)
@@ -83,6 +85,11 @@ def _readable(root: Path, numbers: list[int]) -> tuple[dict[int, Manifest], list
 
 def _problem(root: Path, file: FileEntry) -> str | None:
     """What is wrong with a file, in words."""
+    remote = origin_of(root)
+    if remote is not None:
+        there = remote.digest(file)
+        missing = f"no such file, or not of {file.bytes} bytes"
+        return missing if there is None else _compared(there, file)
     try:
         path = checked_file(root, file)
         digest = hashlib.sha256()
@@ -93,4 +100,8 @@ def _problem(root: Path, file: FileEntry) -> str | None:
         return f"{error.came}, {file.bytes} bytes expected"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return None if digest.hexdigest() == file.sha256 else "other content than was written (SHA-256)"
+    return _compared(digest.hexdigest(), file)
+
+
+def _compared(digest: str, file: FileEntry) -> str | None:
+    return None if digest == file.sha256 else "other content than was written (SHA-256)"

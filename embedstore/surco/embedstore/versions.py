@@ -14,6 +14,7 @@ from surco.embedstore.errors import StoreConflictError, StoreError
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.manifest import FORMAT_VERSION, Manifest
 from surco.embedstore.season import Season
+from surco.embedstore.working_copy import shown
 
 __all__ = [
     "latest_manifest",
@@ -52,9 +53,9 @@ def read_start_month(root: Path) -> int:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            "a store (a folder with store.json)",
-            f"{root} ({type(error).__name__}: {error})",
-            "Give the folder of a store, or make one with `surco encode`.",
+            "a store (a folder with store.json, or the address of one)",
+            f"{shown(root)} ({getattr(error, 'strerror', None) or type(error).__name__})",
+            "Give the folder or address of a store, or make one with `surco encode`.",
         ) from error
     if not known or version > FORMAT_VERSION:
         raise StoreError(
