@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from surco.adapters.areas_sample import AreaMap
 from surco.adapters.errors import AreasError
+from surco.embedstore import Sentence
 
 __all__ = [
     "AreaEstimate",
@@ -94,7 +95,7 @@ def count_areas(
         AreasError: domains of another length, or positions without a name.
     """
     domains, labels = checked_domain(area_map, domain, names), area_map.classes
-    note = "no probability sample"
+    note = Sentence("no probability sample", "area-no-sample")
     return tuple(
         AreaEstimates(
             name,

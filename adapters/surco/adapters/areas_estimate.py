@@ -32,6 +32,7 @@ from surco.adapters.areas_count import (
 from surco.adapters.areas_groups import LEAST_OF_CLASS, FoundSample, mapped_groups
 from surco.adapters.areas_sample import AreaMap, ReferenceSample
 from surco.adapters.errors import AreasError
+from surco.embedstore import Sentence
 
 __all__ = ["LEAST_UNITS", "METHODS", "estimate_areas"]
 
@@ -95,7 +96,12 @@ def _domain(
     units, seen = int(found.inside.sum()), found.reference[found.inside].sum(axis=0).astype(int)
     counted = zip(labels, known.mapped.tolist(), known.expected.tolist(), seen.tolist(), strict=True)
     if units < LEAST_UNITS:
-        note = f"{units} sampled places lie here; an estimate needs {LEAST_UNITS}"
+        note = Sentence(
+            f"{units} sampled places lie here; an estimate needs {LEAST_UNITS}",
+            "area-few",
+            count=units,
+            least=LEAST_UNITS,
+        )
         few = tuple(AreaEstimate(*each[:3], None, None, None, None, each[3], note) for each in counted)
         return AreaEstimates(name, known.hectares, units, few, method, 0.0, confidence)
     own, helped = found.deviations(found.reference), found.deviations(found.proxies)
@@ -113,14 +119,19 @@ def _class(total: float, counted: tuple[str, float, float, int], figures: Sequen
     label, mapped, expected, seen = counted
     area, error, margin = figures
     if seen == 0:
-        note = "no sampled place is of this class"
+        note = Sentence("no sampled place is of this class", "area-class-unmet")
         return AreaEstimate(label, mapped, expected, None, None, None, None, 0, note)
     area = min(max(area, 0.0), total)
     if error <= 1e-9 * total:
-        note = "the sample met no error in this class, so it shows no variance"
+        note = Sentence("the sample met no error in this class, so it shows no variance", "area-no-error")
         return AreaEstimate(label, mapped, expected, area, None, None, None, seen, note)
     if seen < LEAST_OF_CLASS:
-        note = f"sampled places of this class: {seen}; an interval needs {LEAST_OF_CLASS}"
+        note = Sentence(
+            f"sampled places of this class: {seen}; an interval needs {LEAST_OF_CLASS}",
+            "area-class-few",
+            count=seen,
+            least=LEAST_OF_CLASS,
+        )
         return AreaEstimate(label, mapped, expected, area, None, None, None, seen, note)
     low, high = max(area - margin, 0.0), min(area + margin, total)
     return AreaEstimate(label, mapped, expected, area, error, low, high, seen)

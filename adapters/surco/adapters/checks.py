@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from surco.adapters.errors import LabelsError, VectorsError
+from surco.embedstore import Sentence
 
 __all__ = ["MOST_CLASSES", "checked_groups", "checked_labels", "checked_vectors"]
 
@@ -67,8 +68,13 @@ def checked_labels(y: Any, rows: int) -> tuple[npt.NDArray[np.generic], npt.NDAr
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise LabelsError(
-            f"expected at least two classes; got 1 class, {classes[0]!s}, in all {rows} labels: "
-            "add labels of what it is to be told from"
+            Sentence(
+                f"expected at least two classes; got 1 class, {classes[0]!s}, in all {rows} labels: "
+                "add labels of what it is to be told from",
+                "fit-one-class",
+                label=str(classes[0]),
+                count=rows,
+            )
         )
     return classes, codes.astype(np.intp)
 
@@ -78,8 +84,13 @@ def _require_few(y: Any) -> None:
     # A measurement is no class: scikit-learn's own check names it.
     if array.ndim == 1 and array.dtype.kind in "OUSiub" and len(set(array.tolist())) > MOST_CLASSES:
         raise LabelsError(
-            f"expected at most {MOST_CLASSES} classes; got {len(set(array.tolist()))}: take classes "
-            "together, for instance by a level of a legend, or check that the class column is not an id"
+            Sentence(
+                f"expected at most {MOST_CLASSES} classes; got {len(set(array.tolist()))}: take classes "
+                "together, for instance by a level of a legend, or check that the class column is not an id",
+                "fit-many-classes",
+                most=MOST_CLASSES,
+                count=len(set(array.tolist())),
+            )
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.adapters.legends import Hierarchy, Legend, near_misses, same_spelling
+from surco.embedstore import Sentence
 
 __all__ = [
     "Finding",
@@ -47,13 +48,29 @@ def missing(names: npt.NDArray[Any], seen: npt.NDArray[np.bool_], labels: npt.ND
         which = _unique(labels[names == ""])
         out.append(
             Finding(
-                "empty", f"{len(which)} labels have no class: {_some(which)}. Name it, or remove them.", which
+                "empty",
+                Sentence(
+                    f"{len(which)} labels have no class: {_some(which)}. Name it, or remove them.",
+                    "label-empty",
+                    count=len(which),
+                    some=_some(which),
+                ),
+                which,
             )
         )
     if not seen.all():
         which = _unique(labels[~seen])
         out.append(
-            Finding("no data", f"{len(which)} labels lie where nothing was observed: {_some(which)}.", which)
+            Finding(
+                "no data",
+                Sentence(
+                    f"{len(which)} labels lie where nothing was observed: {_some(which)}.",
+                    "label-unseen",
+                    count=len(which),
+                    some=_some(which),
+                ),
+                which,
+            )
         )
     return out
 
@@ -78,7 +95,13 @@ def contradictions(
             out.append(
                 Finding(
                     f"contradiction: {kind}",
-                    f"{len(torn)} times the same {what} has two classes, such as {classes}: labels {_some(which)}.",
+                    Sentence(
+                        f"{len(torn)} times the same {what} has two classes, such as {classes}: labels {_some(which)}.",
+                        "label-torn",
+                        count=len(torn),
+                        classes=classes,
+                        some=_some(which),
+                    ),
                     which,
                 )
             )
@@ -87,7 +110,16 @@ def contradictions(
     if several:
         which = _unique(labels[several])
         out.append(
-            Finding("duplicate", f"{len(which)} labels say again what another says: {_some(which)}.", which)
+            Finding(
+                "duplicate",
+                Sentence(
+                    f"{len(which)} labels say again what another says: {_some(which)}.",
+                    "label-again",
+                    count=len(which),
+                    some=_some(which),
+                ),
+                which,
+            )
         )
     return out
 
@@ -104,17 +136,43 @@ def name_findings(names: list[str], legend: Legend | None) -> list[Finding]:
     """Names written in several ways, names one slip apart, and names that a legend does not have."""
     classes = sorted(set(names))
     out = [
-        Finding("spelling", f"{' and '.join(map(repr, group))} are one name written in several ways.", ())
+        Finding(
+            "spelling",
+            Sentence(
+                f"{' and '.join(map(repr, group))} are one name written in several ways.",
+                "label-spelling",
+                names=list(group),
+            ),
+            (),
+        )
         for group in same_spelling(classes)[:_SHOWN]
     ]
     known = set() if legend is None else {name for name in classes if legend.find(name) or legend.above(name)}
     slips = [] if len(classes) > _MOST_NAMES else near_misses(classes)
     slips = [pair for pair in slips if not known.issuperset(pair)]
     for first, second in slips[:_SHOWN]:
-        out.append(Finding("near miss", f"{first!r} and {second!r} may be one name with a slip in it.", ()))
+        out.append(
+            Finding(
+                "near miss",
+                Sentence(
+                    f"{first!r} and {second!r} may be one name with a slip in it.",
+                    "label-slip",
+                    names=[first, second],
+                ),
+                (),
+            )
+        )
     if len(slips) > _SHOWN:
         out.append(
-            Finding("near miss", f"{len(slips) - _SHOWN} more pairs of names are one letter apart.", ())
+            Finding(
+                "near miss",
+                Sentence(
+                    f"{len(slips) - _SHOWN} more pairs of names are one letter apart.",
+                    "label-slips",
+                    count=len(slips) - _SHOWN,
+                ),
+                (),
+            )
         )
     if legend is not None:
         unknown = Hierarchy.of(classes, legend).unknown
@@ -122,8 +180,14 @@ def name_findings(names: list[str], legend: Legend | None) -> list[Finding]:
             out.append(
                 Finding(
                     "not in the legend",
-                    f"{len(unknown)} classes are not in legend {legend.name!r} and stay roots of their own: "
-                    f"{_some(unknown)}.",
+                    Sentence(
+                        f"{len(unknown)} classes are not in legend {legend.name!r} and stay roots of their own: "
+                        f"{_some(unknown)}.",
+                        "label-legend",
+                        count=len(unknown),
+                        legend=legend.name,
+                        some=_some(unknown),
+                    ),
                     (),
                 )
             )
@@ -143,7 +207,12 @@ def thin(names: npt.NDArray[Any], blocks: npt.NDArray[np.intp], labels: npt.NDAr
         out.append(
             Finding(
                 "single",
-                f"{len(single)} classes have one label only: {_some(single)}. It cannot be checked.",
+                Sentence(
+                    f"{len(single)} classes have one label only: {_some(single)}. It cannot be checked.",
+                    "label-single",
+                    count=len(single),
+                    some=_some(single),
+                ),
                 (),
             )
         )
@@ -151,8 +220,14 @@ def thin(names: npt.NDArray[Any], blocks: npt.NDArray[np.intp], labels: npt.NDAr
         out.append(
             Finding(
                 "one block",
-                f"{len(cluster)} classes have all their labels in one block: {_some(cluster)}. Label them elsewhere "
-                "too: how well they do there cannot be said.",
+                Sentence(
+                    f"{len(cluster)} classes have all their labels in one block: {_some(cluster)}. Label them "
+                    "elsewhere "
+                    "too: how well they do there cannot be said.",
+                    "label-one-block",
+                    count=len(cluster),
+                    some=_some(cluster),
+                ),
                 (),
             )
         )

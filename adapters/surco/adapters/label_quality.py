@@ -23,6 +23,7 @@ from surco.adapters.label_findings import (
 )
 from surco.adapters.legends import Legend, resolve_mixed
 from surco.adapters.suspects import Suspects, rank_suspects
+from surco.embedstore import coded
 
 __all__ = ["LabelReport", "inspect_labels", "suspect_lines"]
 
@@ -50,8 +51,9 @@ class LabelReport:
         return "\n".join([*(finding.text for finding in self.findings), *suspect_lines(self.suspects, most)])
 
     def as_dict(self) -> dict[str, object]:
-        """The report as plain JSON values."""
-        return asdict(self)
+        """The report as plain JSON values; findings with the code of their sentence, where it has one."""
+        found = [asdict(one) | {"text": str(one.text), **(coded(one.text) or {})} for one in self.findings]
+        return asdict(self) | {"findings": found}
 
 
 def inspect_labels(

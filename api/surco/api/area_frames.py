@@ -15,7 +15,7 @@ from surco.api.area_domains import shares_within
 from surco.api.area_samples import FilledSample
 from surco.api.maps import Places, Predicted, predict_table
 from surco.api.refusals import SampleError, UnknownError
-from surco.embedstore import Store
+from surco.embedstore import Sentence, Store
 from surco.encoder.area import read_area
 
 __all__ = ["AreaQuestion", "Frame", "locate", "read_frame", "training_ids", "training_note"]
@@ -113,7 +113,12 @@ def locate(sample: FilledSample, frame: Frame) -> tuple[ReferenceSample, list[st
     season = sample.origin.get("season")
     if isinstance(season, str) and season != frame.places.season:
         notes.append(
-            f"The sample was drawn from the map of {season[:40]}, and is used for {frame.places.season}."
+            Sentence(
+                f"The sample was drawn from the map of {season[:40]}, and is used for {frame.places.season}.",
+                "sample-season",
+                drawn=season[:40],
+                used=frame.places.season,
+            )
         )
     return ReferenceSample(rows, sample.reference, chance, sample.stratum), notes
 
@@ -131,8 +136,9 @@ def training_note(sample: FilledSample, frame: Frame) -> list[str]:
     facts = training if isinstance(training, dict) else {}
     if facts.get("unit") != frame.places.unit or facts.get("season") != frame.places.season:
         other = f"{facts.get('unit')} of {facts.get('season')}"
-        note = (
-            f"The adapter was fitted on {other[:60]}: whether the sample meets its labels was not looked at."
+        note = Sentence(
+            f"The adapter was fitted on {other[:60]}: whether the sample meets its labels was not looked at.",
+            "sample-other-training",
         )
         return [note] if facts.get("ids") else []
     listed = training_ids(frame.card, frame.places.unit)
@@ -144,10 +150,23 @@ def training_note(sample: FilledSample, frame: Frame) -> list[str]:
     error = np.sqrt((expanded * (expanded - 1)).sum())
     if expanded.sum() - len(trained) > _CHANCE_LIMIT * error or (met.mean() > 0.5 and error > 0):
         raise SampleError(
-            f"Expected a sample drawn at random, got {int(met.sum())} of {len(sample)} places in {sample.path} among "
-            f"the {len(trained)} that the adapter was fitted on. Labels allow no interval: draw by `surco areas plan`."
+            Sentence(
+                f"Expected a sample drawn at random, got {int(met.sum())} of {len(sample)} places in "
+                f"{sample.path} among "
+                f"the {len(trained)} that the adapter was fitted on. Labels allow no interval: draw by `surco "
+                "areas plan`.",
+                "sample-trained",
+                count=int(met.sum()),
+                of=len(sample),
+            )
         )
-    return [f"{int(met.sum())} of the sampled places trained the adapter too, as chance would have it."]
+    return [
+        Sentence(
+            f"{int(met.sum())} of the sampled places trained the adapter too, as chance would have it.",
+            "sample-met-training",
+            count=int(met.sum()),
+        )
+    ]
 
 
 def _kept(places: Places, seen: npt.NDArray[np.bool_]) -> Places:
@@ -171,8 +190,14 @@ def _rows(sample: FilledSample, places: Places) -> npt.NDArray[np.int64]:
     missing = [each for each in ids if each not in row]
     if missing:
         raise SampleError(
-            f"Expected ids of observed {places.unit} of {places.season}, got {len(missing)} others in {sample.path}, "
-            f"such as {missing[0][:60]!r}. Use the unit, resolution and season that the sample was drawn from."
+            Sentence(
+                f"Expected ids of observed {places.unit} of {places.season}, got {len(missing)} others in "
+                f"{sample.path}, "
+                f"such as {missing[0][:60]!r}. Use the unit, resolution and season that the sample was drawn from.",
+                "sample-elsewhere",
+                count=len(missing),
+                such=missing[0][:60],
+            )
         )
     return np.array([row[each] for each in ids], np.int64)
 
@@ -184,14 +209,23 @@ def _present(sample: FilledSample) -> tuple[npt.NDArray[np.float64], list[str]]:
     empty = [name for name in planned if name not in there]
     if empty:
         raise SampleError(
-            f"Expected sampled places of every stratum in {sample.path}, got none of {empty[0][:60]!r}. "
-            "Restore them: what is not sampled is not estimated."
+            Sentence(
+                f"Expected sampled places of every stratum in {sample.path}, got none of {empty[0][:60]!r}. "
+                "Restore them: what is not sampled is not estimated.",
+                "sample-stratum-gone",
+                stratum=empty[0][:60],
+            )
         )
     gone = {name: max(count - there[name], 0) for name, count in planned.items()}
     missing = sum(gone.values())
     kept = {name: 1 - count / max(planned[name], 1) for name, count in gone.items()}
     chance *= np.array([kept.get(name, 1.0) for name in sample.stratum.tolist()])
-    drawn = f"{missing} of {sum(planned.values())} drawn places are not in the file and count as missing at random."
+    drawn = Sentence(
+        f"{missing} of {sum(planned.values())} drawn places are not in the file and count as missing at random.",
+        "sample-missing",
+        count=missing,
+        drawn=sum(planned.values()),
+    )
     return chance, [drawn] if missing else []
 
 
@@ -201,12 +235,22 @@ def _other_classes(sample: FilledSample, frame: Frame) -> list[str]:
     unknown = sorted(set(sample.reference.tolist()) - set(names))
     if unknown and (sample.stratum == "").all():
         raise SampleError(
-            f"Expected the map's classes {', '.join(names)} in a sample without strata, got "
-            f"{unknown[0]!r} in {sample.path}. Correct the spelling, or say each place's stratum."
+            Sentence(
+                f"Expected the map's classes {', '.join(names)} in a sample without strata, got "
+                f"{unknown[0]!r} in {sample.path}. Correct the spelling, or say each place's stratum.",
+                "sample-spelling",
+                name=unknown[0],
+            )
         )
     words = f"{', '.join(unknown[:10])}{' and others' if len(unknown) > 10 else ''}"
     return (
-        [f"Classes of the sample that the map does not have: {words}. Check their spelling."]
+        [
+            Sentence(
+                f"Classes of the sample that the map does not have: {words}. Check their spelling.",
+                "sample-classes",
+                names=words,
+            )
+        ]
         if unknown
         else []
     )
@@ -218,9 +262,13 @@ def _require_population(path: Path, expanded: npt.NDArray[np.float64], frame: Fr
     sizes = frame.population or (len(frame.share), int((frame.share > 0).sum()))
     if not any(abs(total / size - 1) <= _TOLERANCE for size in sizes):
         raise SampleError(
-            f"Expected a sample of {' or '.join(f'{size:,}' for size in dict.fromkeys(sizes))} {frame.places.unit}, "
-            f"got inclusion probabilities in {path} that add up to {total:,.0f}. Ask about the area, unit and "
-            "season that the sample was drawn from."
+            Sentence(
+                f"Expected a sample of {' or '.join(f'{size:,}' for size in dict.fromkeys(sizes))} "
+                f"{frame.places.unit}, "
+                f"got inclusion probabilities in {path} that add up to {total:,.0f}. Ask about the area, unit and "
+                "season that the sample was drawn from.",
+                "sample-population",
+            )
         )
 
 

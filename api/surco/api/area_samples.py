@@ -18,7 +18,7 @@ from surco.api.area_domains import some_places
 from surco.api.maps import Places
 from surco.api.refusals import ExportError, SampleError
 from surco.api.whole_file import whole_file
-from surco.embedstore import read_labels
+from surco.embedstore import Sentence, read_labels
 
 __all__ = ["FilledSample", "read_sample", "write_sample"]
 
@@ -126,7 +126,11 @@ def read_sample(path: Path) -> FilledSample:
     twice = [each for each, count in Counter(ids).items() if count > 1]
     if twice:
         raise SampleError(
-            f"Expected each place once in {path}, got {twice[0]} twice. Keep one feature of each place."
+            Sentence(
+                f"Expected each place once in {path}, got {twice[0]} twice. Keep one feature of each place.",
+                "sample-twice",
+                place=twice[0],
+            )
         )
     chances = [_number(each.get(_CHANCE), number, path) for number, each in enumerate(properties, 1)]
     return FilledSample(
@@ -143,8 +147,12 @@ def _id(feature: Mapping[str, Any], number: int, path: Path) -> str:
     found = feature["properties"].get("id", feature.get("id"))
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
         raise SampleError(
-            f"Expected the id of a cell or parcel in every feature, got {found!r} in feature {number} of {path}. "
-            "Keep the ids that `surco areas plan` wrote."
+            Sentence(
+                f"Expected the id of a cell or parcel in every feature, got {found!r} in feature {number} of {path}. "
+                "Keep the ids that `surco areas plan` wrote.",
+                "sample-id",
+                number=number,
+            )
         )
     return str(found)
 
@@ -152,8 +160,12 @@ def _id(feature: Mapping[str, Any], number: int, path: Path) -> str:
 def _number(value: object, number: int, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise SampleError(
-            f"Expected {_CHANCE!r} above 0 and at most 1 in every feature, got {value!r} in feature {number} of "
-            f"{path}. Labels that were not drawn at random allow no interval: draw a sample by `surco areas plan`."
+            Sentence(
+                f"Expected {_CHANCE!r} above 0 and at most 1 in every feature, got {value!r} in feature {number} of "
+                f"{path}. Labels that were not drawn at random allow no interval: draw a sample by `surco areas plan`.",
+                "sample-chance",
+                number=number,
+            )
         )
     return float(value)
 

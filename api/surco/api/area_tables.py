@@ -23,6 +23,7 @@ from surco.adapters import (
 from surco.api.area_domains import Division, Domains, divide
 from surco.api.area_frames import AreaQuestion, Frame, locate, read_frame, training_note
 from surco.api.area_samples import FilledSample, read_sample
+from surco.embedstore import Sentence, codes_of
 
 __all__ = ["AreaAnswer", "AreaRow", "area_answer", "as_sampled", "frame_answer"]
 
@@ -32,9 +33,11 @@ _COUNTED = (
     "sample."
 )
 _METHODS = {
-    "counted": "counted from the map; no estimate",
-    "stratified": "stratified estimator (Olofsson et al. 2014; Stehman 2014)",
-    "assisted": "model-assisted estimator (prediction-powered inference, Angelopoulos et al. 2023)",
+    "counted": Sentence("counted from the map; no estimate", "method-counted"),
+    "stratified": Sentence("stratified estimator (Olofsson et al. 2014; Stehman 2014)", "method-stratified"),
+    "assisted": Sentence(
+        "model-assisted estimator (prediction-powered inference, Angelopoulos et al. 2023)", "method-assisted"
+    ),
 }
 
 
@@ -119,9 +122,11 @@ class AreaAnswer:
         return {
             **asked,
             **{name: getattr(self, name) for name in facts},
-            "notes": list(self.notes),
+            "method": str(self.method),
+            "notes": [str(note) for note in self.notes],
             "areas": self.table().drop_columns(["method", "confidence"]).to_pylist(),
             "accuracy": self.accuracy and self.accuracy.as_dict(),
+            "said": codes_of([self.method, *self.notes, *(row.note for row in self.rows)]),
         }
 
 
@@ -164,13 +169,16 @@ def frame_answer(
 ) -> AreaAnswer:
     """As `area_answer`, of a map and a sample that were read; `no_sample` says how to come by one."""
     layers = _layers(by, divide(frame.places, by))
-    notes = [] if frame.unseen == 0 else [f"{frame.unseen:,.1f} ha were never observed and are in no figure."]
+    notes: list[str] = []
+    if frame.unseen:
+        words = f"{frame.unseen:,.1f} ha were never observed and are in no figure."
+        notes.append(Sentence(words, "area-unseen", hectares=frame.unseen))
     accuracy = None
     if sample is None:
         found = [
             each for names, code in layers for each in count_areas(frame.area_map, domain=code, names=names)
         ]
-        notes.append(f"{_COUNTED} {no_sample or _draw_one(question)}")
+        notes.append(Sentence(f"{_COUNTED} {no_sample or _draw_one(question)}", "area-counted"))
     else:
         drawn, more = locate(sample, frame)
         notes += [*more, *training_note(sample, frame)]

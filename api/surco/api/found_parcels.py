@@ -16,13 +16,13 @@ import shapely
 from surco.adapters.boundaries.parcel_ids import Lineage
 from surco.api.refusals import ExportError
 from surco.api.whole_file import whole_file
-from surco.embedstore import comuna_at
+from surco.embedstore import Sentence, comuna_at
 from surco.embedstore.geoparquet import geo_metadata, vecorel_metadata, write_parquet
 from surco.embedstore.hilbert import hilbert_distance
 from surco.encoder.parcel_import.rows import box_column
 from surco.encoder.parcels import measure
 
-__all__ = ["FoundParcels", "checked_parcel_file", "write_found_parcels"]
+__all__ = ["METHOD", "FoundParcels", "checked_parcel_file", "write_found_parcels"]
 
 FIBOA = "https://fiboa.org/specification/v0.3.0/schema.yaml"
 METHOD = "auto-imagery"
@@ -40,6 +40,8 @@ class FoundParcels:
         observed: day of the last scene they were seen in.
         details: how they were found, in a sentence.
         origin: JSON values for the file's key `surco`.
+        methods: how each outline came about, in fiboa's words; None where a machine drew all.
+        crops: (n,) what grows there, None where nobody said; None where nobody said of any.
     """
 
     geometry: npt.NDArray[np.object_]
@@ -48,6 +50,8 @@ class FoundParcels:
     observed: date
     details: str
     origin: Mapping[str, object]
+    methods: tuple[str, ...] | None = None
+    crops: tuple[str | None, ...] | None = None
 
 
 def checked_parcel_file(out: Path) -> Path:
@@ -75,8 +79,11 @@ def write_found_parcels(found: FoundParcels, out: Path) -> npt.NDArray[np.float6
     """
     if not len(found.geometry):
         raise ExportError(
-            f"Expected fields to write to {out}; got none. "
-            "Look at the area, lower --min-area, or try the other --method."
+            Sentence(
+                f"Expected fields to write to {out}; got none. "
+                "Look at the area, lower --min-area, or try the other --method.",
+                "fields-none",
+            )
         )
     area, perimeter = measure(found.geometry)
     table = _table(found, area, perimeter)
@@ -113,12 +120,14 @@ def _table(
         ("bbox", box_column(found.geometry), True),
         ("metrics:area", pa.array(area.astype(np.float32)), True),
         ("metrics:perimeter", pa.array(perimeter.astype(np.float32)), True),
-        ("determination:method", pa.array([METHOD] * count, pa.string()), True),
+        ("determination:method", pa.array(found.methods or [METHOD] * count, pa.string()), True),
         ("determination:datetime", pa.array([moment] * count, pa.timestamp("ms", "UTC")), True),
         ("determination:details", pa.array([found.details] * count, pa.string()), True),
         ("comuna", comuna_at(shapely.get_x(middle), shapely.get_y(middle)), True),
-        ("confidence", pa.array(found.confidence, pa.float32()), True),
+        ("confidence", pa.array(found.confidence, pa.float32(), from_pandas=True), True),
         ("parents", pa.array([list(each) for each in found.lineage.parents], pa.list_(pa.string())), True),
     ]
+    if found.crops is not None and any(found.crops):
+        columns.append(("crop:name", pa.array(found.crops, pa.string()), True))
     schema = pa.schema([pa.field(name, column.type, nullable=empty) for name, column, empty in columns])
     return pa.table([column for _, column, _ in columns], schema=schema)

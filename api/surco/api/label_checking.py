@@ -15,7 +15,16 @@ import numpy.typing as npt
 from surco.adapters.label_findings import Finding
 from surco.adapters.label_quality import LabelReport, inspect_labels
 from surco.adapters.legends import Legend, load_legend
-from surco.embedstore import CLASS_COLUMNS, Examples, LabelError, Labels, Store, match_labels, read_labels
+from surco.embedstore import (
+    CLASS_COLUMNS,
+    Examples,
+    LabelError,
+    Labels,
+    Sentence,
+    Store,
+    match_labels,
+    read_labels,
+)
 
 __all__ = ["CheckedLabels", "check_labels", "inspected", "observed"]
 
@@ -121,15 +130,25 @@ def _left_out(examples: Examples) -> list[Finding]:
         which = examples.unmatched
         out.append(
             Finding(
-                "outside", f"{len(which)} labels name no {examples.unit} of the store: {_some(which)}.", which
+                "outside",
+                Sentence(
+                    f"{len(which)} labels name no {examples.unit} of the store: {_some(which)}.",
+                    "label-outside",
+                    count=len(which),
+                ),
+                which,
             )
         )
     if examples.conflicts:
         first = examples.conflicts[0]
         torn = tuple(dict.fromkeys(feature for one in examples.conflicts for feature in one.features))
-        text = (
+        text = Sentence(
             f"{len(examples.conflicts)} {examples.unit} have two classes and were left out, such as {first.id} "
-            f"({' and '.join(first.labels)}): labels {_some(torn)}."
+            f"({' and '.join(first.labels)}): labels {_some(torn)}.",
+            "label-two",
+            count=len(examples.conflicts),
+            classes=" / ".join(first.labels),
+            some=_some(torn),
         )
         out.append(Finding("contradiction: place", text, torn))
     return out
@@ -151,8 +170,11 @@ def _read_sound(path: Path, class_column: str | None) -> tuple[Labels, tuple[Fin
         sound.write_text(json.dumps(content), encoding="utf-8")
         labels = replace(read_labels(sound, class_column), path=path)
     which = tuple(broken)
-    text = (
-        f"{len(which)} labels have no class or no geometry and were left out: {_some(which)}. Complete them."
+    text = Sentence(
+        f"{len(which)} labels have no class or no geometry and were left out: {_some(which)}. Complete them.",
+        "label-empty",
+        count=len(which),
+        some=_some(which),
     )
     return labels, (Finding("empty", text, which),)
 

@@ -19,7 +19,7 @@ from surco.api.next_label_files import matched, read_label_files
 from surco.api.next_label_table import PlaceTable, place_table, visits_of
 from surco.api.refusals import ExportError
 from surco.api.whole_file import whole_file
-from surco.embedstore import Examples, Store
+from surco.embedstore import Examples, Store, coded
 
 __all__ = ["NextLabelReport", "NextLabelRequest", "next_places", "place_features"]
 
@@ -189,7 +189,8 @@ def place_features(table: PlaceTable, chosen: Selection) -> list[dict[str, Any]]
                 "class": None,
                 "arm": str(chosen.arm[rank]),
                 "round": chosen.round,
-                "reason": chosen.reason[rank],
+                "reason": str(chosen.reason[rank]),
+                "reason_said": coded(chosen.reason[rank]),
                 "predicted": chosen.predicted[rank],
                 "probability": _rounded(chosen.probability[rank], 4),
                 "inclusion_probability": _rounded(chosen.inclusion_probability[rank], 12),

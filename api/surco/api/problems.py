@@ -28,7 +28,14 @@ from surco.api.refusals import (
     UnknownError,
     UnsupportedMediaError,
 )
-from surco.embedstore import EmbedstoreError, ModelMismatchError, SearchError, StoreConflictError, StoreError
+from surco.embedstore import (
+    EmbedstoreError,
+    ModelMismatchError,
+    SearchError,
+    StoreConflictError,
+    StoreError,
+    coded,
+)
 from surco.viewer import AssetError, ViewerError
 
 __all__ = ["STATUS", "problem_handlers"]
@@ -90,7 +97,9 @@ def problem_handlers(store: Path) -> dict[type[Exception] | int, Handler]:
 
     def room(request: Request[Any, Any, Any], error: ValueError) -> Response[bytes]:
         status = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
-        return _problem(request, status, str(error).replace(whole, store.absolute().name), _headers(error))
+        return _problem(
+            request, status, str(error).replace(whole, store.absolute().name), _headers(error), coded(error)
+        )
 
     def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         return _problem(request, error.status_code, _http_words(request, error), error.headers)
@@ -124,14 +133,20 @@ def _headers(error: ValueError) -> dict[str, str]:
 
 
 def _problem(
-    request: Request[Any, Any, Any], status: int, detail: str, headers: Mapping[str, str] | None = None
+    request: Request[Any, Any, Any],
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    code: Mapping[str, Any] | None = None,
 ) -> Response[bytes]:
+    """The document; `code` names the sentence, and what stands in it, for pages in other languages."""
     body = {
         "type": "about:blank",
         "title": _TITLES.get(status, "The question was refused"),
         "status": status,
         "detail": detail,
         "instance": request.url.path,
+        **(code or {}),
     }
     return Response(
         msgspec.json.encode(body),

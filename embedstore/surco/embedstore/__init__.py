@@ -35,7 +35,7 @@ from surco.embedstore.schema import (
 )
 from surco.embedstore.search import nearest
 from surco.embedstore.season import Season
-from surco.embedstore.sentence import Sentence, coded
+from surco.embedstore.sentence import Sentence, coded, codes_of, reworded
 from surco.embedstore.similar import HowFound, IndexInfo, build_index, how_found
 from surco.embedstore.sql import connect, run_sql, run_sql_on
 from surco.embedstore.store import Store
@@ -85,6 +85,7 @@ __all__ = [
     "build_index",
     "cells_schema",
     "coded",
+    "codes_of",
     "collect_garbage",
     "comuna_at",
     "comuna_of",
@@ -105,6 +106,7 @@ __all__ = [
     "quantize",
     "read_label_column",
     "read_labels",
+    "reworded",
     "rollback",
     "run_sql",
     "run_sql_on",

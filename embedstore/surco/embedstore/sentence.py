@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["Sentence", "coded"]
+__all__ = ["Sentence", "coded", "codes_of", "reworded"]
 
 
 class Sentence(str):
@@ -33,3 +34,14 @@ def coded(words: object) -> dict[str, Any] | None:
     if isinstance(words, BaseException):
         words = words.args[0] if words.args else None
     return {"code": words.code, "values": words.values} if isinstance(words, Sentence) else None
+
+
+def codes_of(sentences: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What `coded` says of each of some sentences, by its words; those without a code are left out."""
+    return {str(each): found for each in sentences if (found := coded(each)) is not None}
+
+
+def reworded(source: object, words: str) -> str:
+    """Other words for a sentence or an error, with its code if it has one."""
+    found = coded(source)
+    return words if found is None else Sentence(words, found["code"], **found["values"])

@@ -21,6 +21,7 @@ from surco.adapters.next_label.probability_sample import chance_places, drawn_by
 from surco.adapters.next_label.reasons import CHANCE_REASON, reason
 from surco.adapters.next_label.standing import Frame, campaign_at, frame_of, tried
 from surco.adapters.next_label.warm_start import Prior
+from surco.embedstore import Sentence
 
 __all__ = ["MOST_PLACES", "NextLabel", "Policy", "Selection", "select"]
 
@@ -225,8 +226,13 @@ def _check_count(count: int, free: int, rows: int) -> None:
         )
     if free < count:
         raise CampaignError(
-            f"expected at least {count} places with data that were not visited; got {free} of {rows}: "
-            "ask for fewer, or take a larger area"
+            Sentence(
+                f"expected at least {count} places with data that were not visited; got {free} of {rows}: "
+                "ask for fewer, or take a larger area",
+                "next-few",
+                count=count,
+                free=int(free),
+            )
         )
 
 

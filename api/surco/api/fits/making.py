@@ -16,7 +16,7 @@ from surco.api.refusals import InvalidError, TooLargeError
 from surco.api.state.audit import record
 from surco.api.web.callers import Caller
 from surco.api.yield_fitting import YieldFit, YieldWish, fit_values
-from surco.embedstore import Labels, Store, parse_labels
+from surco.embedstore import Labels, Sentence, Store, parse_labels
 from surco.embedstore.names import check_name
 
 __all__ = ["Made", "make_adapter"]
@@ -94,7 +94,13 @@ def _check(wish: NewAdapter) -> None:
     """Refuse names that cannot be, and what a task has no use for."""
     check_name(wish.name, "adapter name")
     if wish.name in _RESERVED:
-        raise InvalidError(f"Expected another name than {wish.name!r}, an address here. Choose another one.")
+        raise InvalidError(
+            Sentence(
+                f"Expected another name than {wish.name!r}, an address here. Choose another one.",
+                "name-taken-by-address",
+                name=wish.name,
+            )
+        )
     if wish.task == "yield" and wish.legend is not None:
         raise InvalidError(
             "Expected no legend for task 'yield', got one. Leave it out: values have no classes."
@@ -138,8 +144,14 @@ def _of_set(shop: Workshop, caller: Caller, wish: NewAdapter, set_id: str, most:
 def _check_count(count: int, most: int) -> None:
     if count > most:
         raise TooLargeError(
-            f"Expected at most {most:,} labels for a fit, got {count:,}. Take a sample of them: a few hundred teach a "
-            "map, and `surco adapters fit` takes any number."
+            Sentence(
+                f"Expected at most {most:,} labels for a fit, got {count:,}. Take a sample of them: a few "
+                "hundred teach a "
+                "map, and `surco adapters fit` takes any number.",
+                "fit-many-labels",
+                most=most,
+                count=count,
+            )
         )
 
 

@@ -22,7 +22,7 @@ from surco.api.next_label_table import PlaceTable, visits_of
 from surco.api.refusals import UnknownError
 from surco.api.search.cell_ranges import centres_of, rows_inside
 from surco.api.search.regions import box_shape
-from surco.embedstore import Store
+from surco.embedstore import Sentence, Store
 from surco.embedstore.cells import parents_of
 from surco.embedstore.polygon_cells import cells_within
 from surco.embedstore.scales import row_scales
@@ -121,8 +121,12 @@ def _area(shop: Workshop, source: Source, bbox: Sequence[float] | None) -> tuple
     if not len(rows):
         west, south, east, north = (round(side, 4) for side in source.info.bbox)
         raise UnknownError(
-            f"Expected a bbox with {source.table} of season {source.info.season}, got {list(bbox)}, which has none. "
-            f"The table lies in {west},{south},{east},{north}."
+            Sentence(
+                f"Expected a bbox with {source.table} of season {source.info.season}, got {list(bbox)}, which "
+                "has none. "
+                f"The table lies in {west},{south},{east},{north}.",
+                "next-nothing",
+            )
         )
     return rows, step
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from surco.api.refusals import ConflictError, NotAllowedError, QuotaError
 from surco.api.state.tables import ADAPTERS
 from surco.api.web.callers import Caller
+from surco.embedstore import Sentence
 
 __all__ = ["claim", "owners", "release", "require_owner", "settle"]
 
@@ -47,15 +48,23 @@ def claim(connection: Connection, caller: Caller, name: str, most: int) -> bool:
     if made is None:
         if not caller.owns(_owner(connection, name)):
             raise ConflictError(
-                f"Expected a name that is free or yours, got {name!r}, which somebody else's adapter has. "
-                "Choose another name."
+                Sentence(
+                    f"Expected a name that is free or yours, got {name!r}, which somebody else's adapter has. "
+                    "Choose another name.",
+                    "adapter-taken",
+                    name=name,
+                )
             )
         return False
     owned = select(func.count()).where(ADAPTERS.c.owner.is_not_distinct_from(caller.key_id))
     if connection.execute(owned).scalar_one() > most:
         raise QuotaError(
-            f"Expected at most {most:,} adapters of one key, and there are as many. Delete one that is not used, "
-            "or ask who runs this server for more.",
+            Sentence(
+                f"Expected at most {most:,} adapters of one key, and there are as many. Delete one that is not used, "
+                "or ask who runs this server for more.",
+                "adapters-many",
+                most=most,
+            ),
             _LATER_S,
         )
     return True

@@ -10,7 +10,7 @@ from typing import Any
 from surco.adapters import load_adapter, read_card
 from surco.api.kept import Kept
 from surco.api.refusals import UnknownError
-from surco.embedstore import Store, adapter_versions
+from surco.embedstore import Sentence, Store, adapter_versions
 
 __all__ = ["Shelf", "Shelved"]
 
@@ -45,7 +45,11 @@ class Shelf:
         if name not in store.adapters():
             some = ", ".join(store.adapters()[:8]) or "(none yet)"
             raise UnknownError(
-                f"Expected the name of an adapter, such as {some}, got {name[:60]!r}. Name one of them."
+                Sentence(
+                    f"Expected the name of an adapter, such as {some}, got {name[:60]!r}. Name one of them.",
+                    "adapter-unknown",
+                    name=name[:60],
+                )
             )
         folder = store.adapter_folder(name)
         present = Shelved(name, _number(folder), folder, self.card(folder))

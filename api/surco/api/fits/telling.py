@@ -11,7 +11,7 @@ from surco.api.fits.making import Made
 from surco.api.fits.shelf import Shelved
 from surco.api.fitting import Fit
 from surco.api.yield_fitting import YieldFit
-from surco.embedstore import Examples
+from surco.embedstore import Examples, Sentence, coded
 
 __all__ = ["told_card", "told_fit", "told_version"]
 
@@ -139,7 +139,12 @@ def _values(fit: YieldFit) -> dict[str, Any]:
 def _warnings(quality: LabelReport) -> list[dict[str, Any]]:
     """What is wrong with the labels, in sentences."""
     return [
-        {"kind": each.kind, "text": each.text, "labels": [str(name) for name in each.labels[:_SHOWN_LABELS]]}
+        {
+            "kind": each.kind,
+            "text": str(each.text),
+            "labels": [str(name) for name in each.labels[:_SHOWN_LABELS]],
+            **(coded(each.text) or {}),
+        }
         for each in quality.findings
     ]
 
@@ -171,11 +176,20 @@ def _suspects(quality: LabelReport) -> dict[str, Any] | None:
 def _value_warnings(examples: Examples) -> list[dict[str, Any]]:
     said = []
     if examples.conflicts:
-        text = f"{len(examples.conflicts)} {examples.unit} have two values and were left out."
-        said.append({"kind": "contradiction: place", "text": text, "labels": []})
+        text = Sentence(
+            f"{len(examples.conflicts)} {examples.unit} have two values and were left out.",
+            "value-torn",
+            count=len(examples.conflicts),
+        )
+        said.append({"kind": "contradiction: place", "text": str(text), "labels": [], **(coded(text) or {})})
     if examples.unmatched:
-        text = f"{len(examples.unmatched)} labels name no {examples.unit} of the store."
-        said.append({"kind": "outside", "text": text, "labels": list(examples.unmatched[:_SHOWN_LABELS])})
+        text = Sentence(
+            f"{len(examples.unmatched)} labels name no {examples.unit} of the store.",
+            "label-outside",
+            count=len(examples.unmatched),
+        )
+        which = list(examples.unmatched[:_SHOWN_LABELS])
+        said.append({"kind": "outside", "text": str(text), "labels": which, **(coded(text) or {})})
     return said
 
 

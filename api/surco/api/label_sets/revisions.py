@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surco.api.refusals import NoRevisionError, StaleError
+from surco.embedstore import Sentence
 
 __all__ = ["etag", "require_revision"]
 
@@ -27,6 +28,9 @@ def require_revision(match: str | None, present: int, what: str) -> None:
     seen = [tag.strip() for tag in match.split(",")]
     if "*" not in seen and etag(present) not in seen:
         raise StaleError(
-            f"Expected If-Match of the present revision {etag(present)} of the {what}, got {match[:60]}. "
-            "Somebody changed it since: read it again and repeat your change on that."
+            Sentence(
+                f"Expected If-Match of the present revision {etag(present)} of the {what}, got {match[:60]}. "
+                "Somebody changed it since: read it again and repeat your change on that.",
+                "stale",
+            )
         )

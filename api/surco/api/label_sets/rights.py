@@ -11,6 +11,7 @@ from surco.api.refusals import InvalidError, NotAllowedError, UnknownError
 from surco.api.state.label_tables import LABEL_SHARES
 from surco.api.state.tables import KEYS
 from surco.api.web.callers import Caller
+from surco.embedstore import Sentence
 
 __all__ = ["RIGHTS", "Right", "require", "right_of", "share", "shares", "unshare"]
 
@@ -52,8 +53,12 @@ def require(may: Right, needed: Right, name: str) -> None:
             needed
         ]
         raise NotAllowedError(
-            f"Expected a caller who may {words} the label set {name!r}, got one who may {may}. "
-            "Ask its owner to share it with your key, or make a set of your own."
+            Sentence(
+                f"Expected a caller who may {words} the label set {name!r}, got one who may {may}. "
+                "Ask its owner to share it with your key, or make a set of your own.",
+                "set-right",
+                name=name,
+            )
         )
 
 

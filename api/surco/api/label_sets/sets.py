@@ -17,6 +17,7 @@ from surco.api.refusals import InvalidError, NotAllowedError, UnknownError
 from surco.api.state.audit import record
 from surco.api.state.label_tables import LABEL_SETS, LABEL_SHARES
 from surco.api.web.callers import Caller
+from surco.embedstore import Sentence
 
 __all__ = ["Kind", "LabelSet", "change_set", "find_set", "list_sets", "make_set", "remove_set", "touch_set"]
 
@@ -122,7 +123,10 @@ def find_set(
     may = None if found is None else right_of(connection, found, caller)
     if found is None or may is None:
         raise UnknownError(
-            f"Expected the id of a label set, got {set_id[:60]!r}. GET /labels lists those that you see."
+            Sentence(
+                f"Expected the id of a label set, got {set_id[:60]!r}. GET /labels lists those that you see.",
+                "set-unknown",
+            )
         )
     require(may, needed, found["name"])
     return _label_set(found, may)
@@ -207,7 +211,10 @@ def touch_set(
     after = connection.execute(changed).scalar_one_or_none()
     if after is None:
         raise UnknownError(
-            f"Expected the id of a label set, got {set_id[:60]!r}. Somebody may have removed it."
+            Sentence(
+                f"Expected the id of a label set, got {set_id[:60]!r}. Somebody may have removed it.",
+                "set-gone",
+            )
         )
     return int(after) - numbers
 

@@ -19,6 +19,7 @@ from surco.api.map_products.within import EVERYWHERE, Within
 from surco.api.maps import Places
 from surco.api.refusals import UnknownError
 from surco.api.yield_maps import quantised
+from surco.embedstore import Sentence
 
 __all__ = ["MapSums", "SeenRows", "comuna_codes", "observed_places", "seen_rows", "shares_of", "sum_map"]
 
@@ -107,8 +108,12 @@ def sum_map(asked: OpenMap, within: Within) -> MapSums:
     sums = total.found(classes, unseen)
     if not sums.hectares.sum() > 0:
         raise UnknownError(
-            f"Expected observed {asked.unit} of {asked.info.season} in the part asked for, got none. Choose another "
-            "bbox, comuna, region, season or unit."
+            Sentence(
+                f"Expected observed {asked.unit} of {asked.info.season} in the part asked for, got none. "
+                "Choose another "
+                "bbox, comuna, region, season or unit.",
+                "part-empty",
+            )
         )
     return sums
 

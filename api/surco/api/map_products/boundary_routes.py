@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,26 +13,38 @@ from litestar import Request, Response, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
+from surco.api.errors import ApiError
 from surco.api.map_products.parcels_asked import (
     ParcelsAsked,
+    finding_parcels,
     found_parcels,
     hectares_asked,
     parcels_geojson,
     source_asked,
 )
-from surco.api.map_products.streaming import Slots
+from surco.api.map_products.streaming import Slots, streamed
 from surco.api.state.quotas import spend
 from surco.api.web.callers import needs
 from surco.api.web.formats import chosen
 from surco.api.web.server import Server
+from surco.embedstore import coded
 
 __all__ = ["BoundaryBody", "boundary_routes"]
 
-_FORMATS = {"geojson": "application/geo+json", "parquet": "application/vnd.apache.parquet"}
+_FORMATS = {
+    "geojson": "application/geo+json",
+    "parquet": "application/vnd.apache.parquet",
+    "steps": "application/x-ndjson",
+}
 _LIMIT_S = 120.0
 _HECTARES_AN_HOUR = 100_000.0
 
-Format = Annotated[Literal["geojson", "parquet"] | None, QueryParameter(description="Accept counts without.")]
+Format = Annotated[
+    Literal["geojson", "parquet", "steps"] | None,
+    QueryParameter(
+        description="steps: lines of JSON, how far it is and at last the GeoJSON. Accept counts without."
+    ),
+]
 Name = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -66,7 +80,7 @@ def boundary_routes(server: Server) -> list[Any]:
     )
     def boundaries(
         request: Request[Any, Any, Any], data: JSONBody[BoundaryBody], f: Format = None
-    ) -> Response[bytes]:
+    ) -> Response[Any]:
         """Fields as fiboa GeoJSON or GeoParquet, from pixel vectors or scenes that the server has of the area.
 
         Small areas only: 100 km² on pixel vectors, 25 km² on scenes. Nothing is kept.
@@ -78,6 +92,12 @@ def boundary_routes(server: Server) -> list[Any]:
             server.store().adapter_dir(asked.adapter)
         store = server.settings.store.absolute()
         source = source_asked(asked, store, server.settings.scenes)
+        if kind == "steps":
+            lease = slots.take()
+            spend(server.database, request.user, "hectares of boundaries", hectares, _HECTARES_AN_HOUR)
+            return streamed(
+                _steps(asked, source, store), lease, {"cache-control": "no-store"}, _FORMATS[kind]
+            )
         with slots.take(), tempfile.TemporaryDirectory(prefix="surco-parcels-") as folder:
             spend(server.database, request.user, "hectares of boundaries", hectares, _HECTARES_AN_HOUR)
             out = Path(folder) / "parcels.parquet"
@@ -87,3 +107,16 @@ def boundary_routes(server: Server) -> list[Any]:
         return Response(body, media_type=_FORMATS[kind], headers=headers)
 
     return [boundaries]
+
+
+def _steps(asked: ParcelsAsked, source: str, store: Path) -> Iterator[bytes]:
+    """How far the search is, line by line, and last the fields, or why there are none as `{"refused": …}`."""
+    with tempfile.TemporaryDirectory(prefix="surco-parcels-") as folder:
+        out = Path(folder) / "parcels.parquet"
+        try:
+            for step in finding_parcels(asked, source, store, out, _LIMIT_S):
+                yield msgspec.json.encode(asdict(step)) + b"\n"
+        except ApiError as error:
+            yield msgspec.json.encode({"refused": str(error), **(coded(error) or {})}) + b"\n"
+        else:
+            yield parcels_geojson(out) + b"\n"

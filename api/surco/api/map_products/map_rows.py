@@ -17,6 +17,7 @@ from surco.api.map_products.pieces import Piece, in_order, read_piece, table_pie
 from surco.api.map_products.within import EVERYWHERE, Within
 from surco.api.refusals import InvalidError, UnknownError
 from surco.api.yield_maps import quantised
+from surco.embedstore import Sentence
 
 __all__ = [
     "GEOMETRIES",
@@ -99,8 +100,11 @@ def map_rows(asked: OpenMap, rows: RowsAsked) -> Iterator[pa.Table]:
             yield table
     if empty:
         raise UnknownError(
-            f"Expected {asked.unit} of season {asked.info.season} in the part asked for, got none. Choose another "
-            "bbox, comuna, region, season or unit; /maps says what there is."
+            Sentence(
+                f"Expected {asked.unit} of season {asked.info.season} in the part asked for, got none. Choose another "
+                "bbox, comuna, region, season or unit; /maps says what there is.",
+                "part-empty",
+            )
         )
 
 

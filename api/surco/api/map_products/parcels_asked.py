@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +13,15 @@ import pyarrow.parquet as pq
 import pyproj
 import shapely
 
-from surco.api.refusals import InvalidError, TimedOutError, TooLargeError, UnknownError
+from surco.api.map_products.field_search import SearchStep, searching
+from surco.api.refusals import InvalidError, TooLargeError, UnknownError
+from surco.embedstore import Sentence
 
 __all__ = [
     "MOST_KM2",
     "MOST_SCENES_KM2",
     "ParcelsAsked",
+    "finding_parcels",
     "found_parcels",
     "hectares_asked",
     "parcels_geojson",
@@ -31,7 +31,6 @@ __all__ = [
 MOST_KM2, MOST_SCENES_KM2 = 100.0, 25.0
 """Largest area in which fields are looked for: on pixel vectors that are there, and on scenes, encoded first."""
 _PIXELS = "pixels"
-_KEPT_NAMES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SURCO_WEIGHTS", "TMPDIR")
 
 Bbox = tuple[float, float, float, float]
 
@@ -79,14 +78,24 @@ def source_asked(asked: ParcelsAsked, store: Path, scenes: str | None) -> str:
     square_km = hectares_asked(asked.bbox) / 100
     if square_km > most:
         raise TooLargeError(
-            f"Expected an area of at most {most:g} km² to find parcels in, got {square_km:,.1f}. Ask in parts, or use "
-            "`surco boundaries`."
+            Sentence(
+                f"Expected an area of at most {most:g} km² to find parcels in, got {square_km:,.1f}. Ask in "
+                "parts, or use "
+                "`surco boundaries`.",
+                "fields-large",
+                most=most,
+                got=square_km,
+            )
         )
     return source
 
 
-def found_parcels(asked: ParcelsAsked, source: str, store: Path, out: Path, limit_s: float) -> None:
-    """Find the parcels of an area and write them as fiboa GeoParquet.
+def finding_parcels(
+    asked: ParcelsAsked, source: str, store: Path, out: Path, limit_s: float
+) -> Iterator[SearchStep]:
+    """Find the parcels of an area and write them as fiboa GeoParquet; how far that is comes while it goes on.
+
+    Closing the iterator ends the search.
 
     Args:
         asked: the area and the way.
@@ -110,9 +119,17 @@ def found_parcels(asked: ParcelsAsked, source: str, store: Path, out: Path, limi
         "store": str(store),
         "min_area": asked.min_area,
     }
-    refused = _run(request, limit_s).get("refused")
-    if refused is not None:
-        raise InvalidError(_without_folders(str(refused), [source, str(store), str(out.parent)]))
+    answer = yield from searching(request, limit_s)
+    if "refused" in answer:
+        words = _without_folders(str(answer["refused"]), [source, str(store), str(out.parent)])
+        code = answer.get("said")
+        raise InvalidError(words if code is None else Sentence(words, code["code"], **code["values"]))
+
+
+def found_parcels(asked: ParcelsAsked, source: str, store: Path, out: Path, limit_s: float) -> None:
+    """As `finding_parcels`, to its end."""
+    for _ in finding_parcels(asked, source, store, out, limit_s):
+        pass
 
 
 def parcels_geojson(path: Path) -> bytes:
@@ -152,12 +169,20 @@ def _source(asked: ParcelsAsked, store: Path, scenes: str | None) -> tuple[str, 
         return str(raster), MOST_KM2
     if scenes is None:
         raise UnknownError(
-            f"Expected pixel vectors or scenes of the area, got none on this server{_season_words(asked)}. Put rasters "
-            "of `surco boundaries --keep-pixels` into the store's folder `pixels`, or start the server with scenes."
+            Sentence(
+                "Expected pixel vectors or scenes of the area, got none on this "
+                f"server{_season_words(asked)}. Put rasters "
+                "of `surco boundaries --keep-pixels` into the store's folder `pixels`, or start the server "
+                "with scenes.",
+                "fields-unseen",
+            )
         )
     if asked.season is None:
         raise InvalidError(
-            "Expected the season of the scenes, got none. Send season as 2024-25, or 2024-05/2025-04."
+            Sentence(
+                "Expected the season of the scenes, got none. Send season as 2024-25, or 2024-05/2025-04.",
+                "fields-season",
+            )
         )
     return scenes, MOST_SCENES_KM2
 
@@ -188,37 +213,6 @@ def _raster_of(asked: ParcelsAsked, folder: Path) -> Path | None:
         if shared > 0 and (best is None or shared > best[0]):
             best = shared, path
     return None if best is None else best[1]
-
-
-def _run(request: dict[str, Any], limit_s: float) -> dict[str, Any]:
-    """What the process answers; it knows none of the server's secrets."""
-    environment = {name: os.environ[name] for name in _KEPT_NAMES if name in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "surco.api.map_products.boundary_job"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate(json.dumps(request).encode(), timeout=limit_s)
-    except subprocess.TimeoutExpired as error:
-        raise TimedOutError(
-            f"Expected parcels within {limit_s:g} s, got none yet. Ask for a smaller area, or use `surco boundaries`."
-        ) from error
-    finally:
-        _end(process)
-    if process.returncode != 0:
-        raise RuntimeError(f"the finder of parcels ended with {process.returncode}")
-    answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return answer
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started, if it still runs."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def _without_folders(sentence: str, paths: list[str]) -> str:

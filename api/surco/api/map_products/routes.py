@@ -8,6 +8,7 @@ from surco.api.map_products.area_routes import area_routes
 from surco.api.map_products.boundary_routes import boundary_routes
 from surco.api.map_products.compare_routes import compare_routes
 from surco.api.map_products.export_routes import export_routes
+from surco.api.map_products.field_edit_routes import field_edit_routes
 from surco.api.map_products.listing_routes import listing_routes
 from surco.api.map_products.streaming import Slots
 from surco.api.map_products.value_routes import value_routes
@@ -28,4 +29,5 @@ def map_product_routes(server: Server) -> list[Any]:
         *compare_routes(server, slots),
         *value_routes(server, slots),
         *boundary_routes(server),
+        *field_edit_routes(server),
     ]

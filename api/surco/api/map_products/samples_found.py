@@ -17,7 +17,7 @@ from surco.api.label_sets.reading import all_labels
 from surco.api.label_sets.sets import find_set
 from surco.api.refusals import SampleError
 from surco.api.web.callers import Caller
-from surco.embedstore import LabelError
+from surco.embedstore import LabelError, reworded
 
 __all__ = ["sample_of_body", "sample_of_set"]
 
@@ -36,7 +36,7 @@ def sample_of_body(content: Any) -> FilledSample:
         try:
             return replace(read_sample(path), path=Path("the body"))
         except (SampleError, LabelError) as error:
-            raise SampleError(str(error).replace(str(path), "the body")) from error
+            raise SampleError(reworded(error, str(error).replace(str(path), "the body"))) from error
 
 
 def sample_of_set(connection: Connection, set_id: str, caller: Caller) -> FilledSample:

@@ -15,6 +15,7 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import HTTPResponseBodyEvent, Send
 
 from surco.api.refusals import BusyError
+from surco.embedstore import Sentence
 
 __all__ = ["Lease", "Slots", "streamed"]
 
@@ -33,7 +34,11 @@ class Slots:
         """One of the slots, to be given back by `Lease.release`; raises BusyError where all are taken."""
         if not self._free.acquire(blocking=False):
             raise BusyError(
-                f"Expected at most {self._count} exports and counts at a time, got one more. Ask again in some seconds."
+                Sentence(
+                    f"Expected at most {self._count} exports and counts at a time, got one more. Ask again in "
+                    "some seconds.",
+                    "busy",
+                )
             )
         return Lease(self._free.release)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,17 +19,27 @@ from surco.api.map_products.within import EVERYWHERE, Within
 from surco.api.maps import Places
 from surco.api.refusals import InvalidError, UnknownError
 from surco.api.yield_maps import quantised
+from surco.embedstore import Sentence, codes_of
 
 __all__ = ["ValueRow", "ValueSums", "ValueTable", "sum_values", "value_table"]
 
-_ALIKE = (
+_ALIKE = Sentence(
     "The adapter's intervals are of single places. Errors of places are alike where weather and soil are: they do not "
     "average out, and no interval of a mean can be given without measured yields of the domain. mean_of_lows and "
-    "mean_of_highs are what the mean would be if every place erred the same way: no interval of a stated coverage."
+    "mean_of_highs are what the mean would be if every place erred the same way: no interval of a stated coverage.",
+    "value-alike",
 )
-_UNBOUNDED = "Intervals of single places are unbounded: labels of one block say nothing of others."
-_EVERY = "Mean over all places of the table: name the crop's (crop=adapter:class) before calling it the crop's yield."
-_OFFICIAL = "Official totals by comuna come down to places with `surco disaggregate` (docs/yield.md)."
+_UNBOUNDED = Sentence(
+    "Intervals of single places are unbounded: labels of one block say nothing of others.", "value-unbounded"
+)
+_EVERY = Sentence(
+    "Mean over all places of the table: name the crop's (crop=adapter:class) before calling it the crop's yield.",
+    "value-every",
+)
+_OFFICIAL = Sentence(
+    "Official totals by comuna come down to places with `surco disaggregate` (docs/yield.md).",
+    "value-official",
+)
 
 
 class ValueRow(msgspec.Struct, frozen=True):
@@ -44,7 +55,10 @@ class ValueRow(msgspec.Struct, frozen=True):
 
 
 class ValueTable(msgspec.Struct, frozen=True):
-    """Means and totals, the total of all first, with notes to read. `coverage` is that of single places' intervals."""
+    """Means and totals, the total of all first, with notes to read. `coverage` is that of single places' intervals.
+
+    `said` has the code and values of each note that has some, by its words.
+    """
 
     adapter: str
     season: str
@@ -57,6 +71,7 @@ class ValueTable(msgspec.Struct, frozen=True):
     by: str
     rows: list[ValueRow]
     notes: list[str]
+    said: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +124,11 @@ def sum_values(asked: OpenMap, within: Within, crop: tuple[OpenMap, str] | None)
             total[code] = total.get(code, np.zeros(5)) + each
     if not total:
         raise UnknownError(
-            f"Expected observed {unit}{f' of {crop[1]}' if crop else ''} in the part asked for, got none. Choose "
-            "another bbox, comuna, region or crop."
+            Sentence(
+                f"Expected observed {unit}{f' of {crop[1]}' if crop else ''} in the part asked for, got none. Choose "
+                "another bbox, comuna, region or crop.",
+                "part-empty",
+            )
         )
     known = sorted(total)
     return ValueSums(np.array(known, np.int64), np.stack([total[code] for code in known]))
@@ -131,9 +149,10 @@ def value_table(asked: OpenMap, sums: ValueSums, by: Division, crop: str | None)
         rows += [_row(n, sums.sums[domains.code == at].sum(axis=0)) for at, n in enumerate(domains.names)]
     notes = [_ALIKE if rows[0].mean_of_highs is not None else _UNBOUNDED]
     notes += [_EVERY] if crop is None else []
+    notes.append(_OFFICIAL)
     return ValueTable(
         asked.asked.adapter, info.season, asked.unit, info.resolution, asked.version, head.unit, head.coverage,
-        crop, by, rows, [*notes, _OFFICIAL],
+        crop, by, rows, [str(note) for note in notes], codes_of(notes),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from surco.api.refusals import QuotaError
 from surco.api.state.database import Database
 from surco.api.state.tables import USAGE
 from surco.api.web.callers import Caller
+from surco.embedstore import Sentence
 
 __all__ = ["check", "spend", "used"]
 
@@ -69,7 +70,11 @@ def _used_up(what: str, limit: float, per_s: int) -> QuotaError:
     wait = _window(per_s) + per_s - int(time.time())
     words = what.replace("_", " ")
     return QuotaError(
-        f"Expected at most {limit:,g} {words} in {per_s / 60:g} minutes, and that is used up. "
-        f"Ask again in {wait} s, or ask who runs this server for more.",
+        Sentence(
+            f"Expected at most {limit:,g} {words} in {per_s / 60:g} minutes, and that is used up. "
+            f"Ask again in {wait} s, or ask who runs this server for more.",
+            "quota",
+            wait=max(1, wait),
+        ),
         max(1, wait),
     )

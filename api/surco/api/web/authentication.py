@@ -11,6 +11,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from surco.api.refusals import NoKeyError, NotAllowedError
 from surco.api.state.keys import PREFIX, KnownKeys
 from surco.api.web.callers import Caller
+from surco.embedstore import Sentence
 
 __all__ = ["authentication"]
 
@@ -47,8 +48,11 @@ class _Authentication(AbstractAuthenticationMiddleware):
             key = await to_thread.run_sync(self._known.find, secret)
         if key is None:
             raise NoKeyError(
-                "Expected an API key that is known here, got one that is unknown, expired or revoked. "
-                "Ask an administrator for another, or leave it out."
+                Sentence(
+                    "Expected an API key that is known here, got one that is unknown, expired or revoked. "
+                    "Ask an administrator for another, or leave it out.",
+                    "key-unknown",
+                )
             )
         return AuthenticationResult(Caller.of(key.id, key.name, frozenset(key.scopes), address), None)
 

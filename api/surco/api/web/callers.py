@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from surco.api.refusals import NoKeyError, NotAllowedError
 from surco.api.scopes import SCOPES, Scope
+from surco.embedstore import Sentence
 
 if TYPE_CHECKING:  # the command line writes to the audit log, too, and needs no web server for it
     from litestar.connection import ASGIConnection
@@ -83,12 +84,21 @@ def needs(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRou
             return
         if caller.key_id is None:
             raise NoKeyError(
-                f"Expected an API key with the scope {scope!r}, got none. "
-                "Send it as `Authorization: Bearer KEY`; `surco keys add` makes one."
+                Sentence(
+                    f"Expected an API key with the scope {scope!r}, got none. "
+                    "Send it as `Authorization: Bearer KEY`; `surco keys add` makes one.",
+                    "key-missing",
+                    scope=scope,
+                )
             )
         raise NotAllowedError(
-            f"Expected a key with the scope {scope!r}, got {caller.name!r}, which has "
-            f"{', '.join(sorted(caller.scopes))}. Ask an administrator for a key that has it."
+            Sentence(
+                f"Expected a key with the scope {scope!r}, got {caller.name!r}, which has "
+                f"{', '.join(sorted(caller.scopes))}. Ask an administrator for a key that has it.",
+                "key-scope",
+                scope=scope,
+                name=caller.name,
+            )
         )
 
     return guard

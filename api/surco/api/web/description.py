@@ -121,5 +121,7 @@ def _problem_schema() -> dict[str, Any]:
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
             "detail": text,
             "instance": text,
+            "code": text | {"description": "Which sentence it is, for pages in other languages."},
+            "values": {"type": "object", "description": "What stands in the sentence."},
         },
     }

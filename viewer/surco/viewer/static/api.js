@@ -39,7 +39,8 @@ async function answered(path, options) {
   }
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  throw new AnswerError(response.status, body.detail ?? `${response.status} ${response.statusText}`, body);
+  const { told } = await import("./sentences.js");
+  throw new AnswerError(response.status, told(body.detail ?? `${response.status} ${response.statusText}`, body), body);
 }
 
 const kept = new Map();

@@ -5,6 +5,7 @@ import { app, busy } from "./app.js";
 import { $, make } from "./dom.js";
 import { boundsOf } from "./mercator.js";
 import { margins } from "./screen.js";
+import { told } from "./sentences.js";
 import { draftName, drafted } from "./teach_fit.js";
 import { classify, isLabelled, lesson } from "./teach_lesson.js";
 import { ring, rowsOf } from "./teach_tools.js";
@@ -14,7 +15,7 @@ const AT_A_TIME = 6;
 const TRIED = 90; // places of the view that a first choice is made among
 const AROUND = 3; // how many times its own size of a place's surroundings is shown
 
-let queue = []; // {row, reason, predicted, probability}
+let queue = []; // {row, reason, said, predicted, probability}; reason null before there is a map
 let at = 0;
 export const asking = () => at < queue.length;
 
@@ -40,8 +41,8 @@ async function helpful() {
   const rows = await rowsOf({ ids: features.map((feature) => feature.id) });
   const about = new Map(features.map(({ id, properties }) => [id, properties]));
   return rows.filter((row) => !isLabelled(row)).map((row) => {
-    const { reason, predicted, probability } = about.get(row.id);
-    return { row, reason, predicted, probability };
+    const { reason, reason_said: said, predicted, probability } = about.get(row.id);
+    return { row, reason, said, predicted, probability };
   });
 }
 
@@ -80,7 +81,7 @@ export function drawQueue() {
   const guess = lesson.styles.get(asked.predicted);
   const said = asked.predicted ? make("p", { class: "note" }, say("next-guess", guess ? className(guess) : asked.predicted, percent(asked.probability))) : null;
   $("teach-asked").replaceChildren(
-    make("p", {}, make("b", {}, say("next-of", at + 1, queue.length))), make("p", {}, why(asked.reason)), ...[said].filter(Boolean),
+    make("p", {}, make("b", {}, say("next-of", at + 1, queue.length))), make("p", {}, why(asked)), ...[said].filter(Boolean),
     make("p", { class: "note" }, say("next-how")),
     make("div", { class: "actions" }, button("next-skip", skip, "S"), button("next-stop", stop)),
   );
@@ -113,23 +114,7 @@ export function stop() {
 }
 
 const named = (name) => (lesson.styles.has(name) ? className(lesson.styles.get(name)) : name);
-const share = (text) => percent(Number(text));
 
-// Sentences of surco.adapters.next_label.reasons.
-const REASONS = [
-  [/^drawn by chance/, () => say("why-chance")],
-  [/^like many places.*nearest ([\d.]+)\)/, (near) => say("why-herding", share(near))],
-  [/^typical of a group/, () => say("why-typical")],
-  [/^least like any.*nearest ([\d.]+)\)/, (near) => say("why-novel", share(near))],
-  [/^may be (.+) \(([\d.]+)\), which has (\d+) label/, (name, p, n) => say("why-lacking", named(name), share(p), Number(n))],
-  [/^in doubt: (.+) \(([\d.]+)\) or (.+?) \(([\d.]+)\)/, (a, p, b, q) => say("why-doubt", `${named(a)} (${share(p)})`, `${named(b)} (${share(q)})`)],
-];
-
-function why(reason) {
-  if (!reason) return say("why-different");
-  for (const [pattern, words] of REASONS) {
-    const found = pattern.exec(reason);
-    if (found) return words(...found.slice(1));
-  }
-  return reason;
+function why({ reason, said }) {
+  return reason ? told(reason, said, named) : say("why-different");
 }

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { app, busy, modelNow } from "./app.js";
 import { $, make } from "./dom.js";
+import { told } from "./sentences.js";
 import { fits } from "./teach_fit.js";
 import { apply, lesson, mayChange, said } from "./teach_lesson.js";
 import { flyTo } from "./teach_queue.js";
@@ -52,7 +53,7 @@ export function drawReview() {
   const none = fits.length || checked ? say("no-suspects") : say("suspects-later");
   $("teach-suspects").replaceChildren(
     open.length ? make("ul", { class: "teach-list" }, ...open.slice(0, LISTED).map(suspect)) : make("p", { class: "note" }, none),
-    ...warnings.map((warning) => make("p", { class: "note warned" }, warning.text)),
+    ...warnings.map((warning) => make("p", { class: "note warned" }, told(warning.text, warning))),
   );
 }
 
