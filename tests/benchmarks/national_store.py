@@ -4,7 +4,7 @@ Each cell has a land cover, drawn from smooth fields over longitude and latitude
 distribution that the shipped encoder's vectors of that cover have (4,096 series of the synthetic country): its mean,
 and its covariance's root times a smooth field plus noise of the cell's own.
 
-Alone: `python tests/benchmarks/national_store.py FOLDER --rows 7200000`.
+Alone: `python tests/benchmarks/national_store.py FOLDER --rows 7200000`; `--resolution 10` has 50 million cells.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def encoded_statistics(seed: int = 0) -> Statistics:
     )
 
 
-def national_cells(rows: int | None = None, seed: int = 0) -> np.ndarray:
+def national_cells(rows: int | None = None, seed: int = 0, resolution: int = RESOLUTION) -> np.ndarray:
     """(N,) cells of Chile's land in ascending order, of whole coarse parents by chance until there are `rows`."""
     with as_file(files("surco.embedstore") / "chile" / "comuna_cells.parquet") as path:
         facts = pq.read_table(path, columns=["h3"], partitioning=None)["h3"].combine_chunks()
-    cells = pa.array(h3ronpy.change_resolution(facts, RESOLUTION)).to_numpy()
+    cells = pa.array(h3ronpy.change_resolution(facts, resolution)).to_numpy()
     if rows is None or rows >= len(cells):
         return np.sort(cells)
     parents = pa.array(h3ronpy.change_resolution(pa.array(cells), PARENT)).to_numpy()
@@ -116,16 +116,16 @@ def national_batches(cells: np.ndarray, country: Country) -> Iterator[pa.RecordB
         yield _batch(cells[start : start + BATCH], country, number)
 
 
-def write_national(path: Path, rows: int | None = None) -> Store:
+def write_national(path: Path, rows: int | None = None, resolution: int = RESOLUTION) -> Store:
     """Make the store."""
     country = Country(encoded_statistics())
     store = Store.create(path)
     with store.transaction() as transaction:
         transaction.put_cells(
-            national_batches(national_cells(rows), country),
+            national_batches(national_cells(rows, resolution=resolution), country),
             model_id=MODEL,
             season=SEASON,
-            resolution=RESOLUTION,
+            resolution=resolution,
         )
     return store
 
@@ -169,9 +169,10 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--resolution", type=int, default=RESOLUTION)
     given = parser.parse_args()
     began = time.perf_counter()
-    store = write_national(given.folder, given.rows)
+    store = write_national(given.folder, given.rows, given.resolution)
     info = store.find("cells")
     size = sum(file.stat().st_size for file in info.files)
     seconds = time.perf_counter() - began

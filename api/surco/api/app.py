@@ -59,7 +59,8 @@ def create_app(settings: Settings) -> Litestar:
         StateError: no database at `settings.database`.
     """
     Store.open(settings.store)
-    server = Server(settings, Database.open(settings.store, settings.database))
+    database = Database.open(settings.store, settings.database, settings.database_connections)
+    server = Server(settings, database)
     known = KnownKeys(server.database)
     return Litestar(
         # Handlers of one path that are registered one by one are prepared twice by Litestar 2.25, and then fail.
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> Litestar:
             OwnHosts(settings.allowed_hosts),
             metrics_middleware(),
             authentication(known, settings.anonymous),
-            RateLimits(settings.requests_per_minute, settings.writes_per_minute),
+            RateLimits(database, settings.requests_per_minute, settings.writes_per_minute),
         ],
         guards=[known_parameters],
         exception_handlers=problem_handlers(settings.store),

@@ -12,20 +12,33 @@ from surco.api.settings import Settings
 __all__ = ["serve_store"]
 
 
-def serve_store(settings: Settings) -> None:
+def serve_store(settings: Settings, processes: int = 1) -> None:
     """Serve a store until interrupted.
 
+    Args:
+        settings: of each process.
+        processes: how many answer on the one port.
+
     Raises:
-        ApiError: the port is taken, or settings that cannot work.
+        ApiError: the port is taken, settings that cannot work, or processes that do not start.
         EmbedstoreError: no store at that path.
     """
+    _check_port(settings.host, settings.port)
+    if processes == 1:
+        _serve_here(settings)
+    else:
+        from surco.api.serving_processes import serve_in_processes
+
+        serve_in_processes(settings, processes)
+
+
+def _serve_here(settings: Settings) -> None:
     import uvicorn  # only a server needs it
 
     from surco.api.app import create_app
     from surco.api.warming import warm
 
     app = create_app(settings)
-    _check_port(settings.host, settings.port)
     warm(app.state.server)
     console().print(f"Surco: [bold]http://{settings.host}:{settings.port}/[/]   (Ctrl+C ends it)")
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")

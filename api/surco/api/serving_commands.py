@@ -46,6 +46,13 @@ _NONE = "none"
 @click.option("--scenes", help="STAC catalogue to find fields in: a folder, or the address of an API.")
 @click.option("--requests-per-minute", type=click.IntRange(1), default=6_000, show_default=True)
 @click.option("--writes-per-minute", type=click.IntRange(1), default=600, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that answer on the port; a dead one is replaced.",
+)
 def serve(
     store: Path,
     host: str,
@@ -60,6 +67,7 @@ def serve(
     scenes: str | None,
     requests_per_minute: int,
     writes_per_minute: int,
+    workers: int,
 ) -> None:
     """Serve the viewer and the API of a store."""
     scopes = () if anonymous == _NONE else tuple(part.strip() for part in anonymous.split(","))
@@ -80,7 +88,8 @@ def serve(
             scenes=scenes,
             requests_per_minute=requests_per_minute,
             writes_per_minute=writes_per_minute,
-        )
+        ),
+        workers,
     )
 
 

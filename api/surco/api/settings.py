@@ -30,13 +30,14 @@ class Settings:
         max_similar: most neighbours of one answer.
         max_asked: most places or ids of one question for embeddings.
         max_embeddings: most rows of one answer of embeddings.
-        tile_cache: bytes of drawn map tiles that are kept in memory.
+        tile_cache: bytes of drawn map tiles that one process keeps in memory.
         database: URL of the database of keys, labels and audit; None for SQLite in the store's folder. It may hold a
             password, so `surco serve` reads it from the environment (`SURCO_DATABASE_URL`) only.
         anonymous: what callers without an API key may do, of "read", "label", "train", "admin"; empty for nothing.
         cors_origins: origins whose pages may use the answers (`https://host`); none unless set.
         allowed_hosts: values of the Host header that are answered; empty for all.
-        requests_per_minute: of one key or address, in one process.
+        database_connections: to PostgreSQL that one process holds at most.
+        requests_per_minute: of one key or address, in all processes of one database together.
         writes_per_minute: of these, POST, PUT, PATCH and DELETE.
         max_body: bytes of one request's body, uploads aside.
         sql_timeout_s: seconds of work for one query of `/sql`; a client's slowness in reading does not count.
@@ -45,8 +46,8 @@ class Settings:
         sql_bytes: most bytes of an answer.
         sql_memory: bytes that a query's process may take beyond the 250 MB that it stands on.
         sql_threads: processors of one query.
-        sql_workers: queries at once, each in a process of its own.
-        sql_line: queries that may wait for a free process.
+        sql_workers: queries at once of one process of the server, each in a process of its own.
+        sql_line: queries of one process of the server that may wait for a free one.
         sql_wait_s: seconds that one waits before it is told to come again.
         sql_query_bytes: longest query.
         sql_seconds: seconds of work that one key or address is given an hour.
@@ -78,6 +79,7 @@ class Settings:
     anonymous: tuple[str, ...] = ("read",)
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    database_connections: int = 30
     requests_per_minute: int = 6_000
     writes_per_minute: int = 600
     max_body: int = 10_000_000

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.embedstore.files import read_rows
-from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
+from surco.embedstore.sidecar import drop_older, ensure_sidecar
 from surco.embedstore.vectors import Source
 
 __all__ = ["row_scales"]
@@ -44,12 +44,11 @@ def _row_scales(source: Source) -> Floats:
     if source.info.rows < _SMALL:
         return _read(source)
     folder = source.folder("scales")
-    if open_sidecar(folder) is None:
-        try:
-            publish_sidecar(folder, lambda draft: _write(source, draft))
-        except OSError:
-            return _read(source)
-        drop_older(folder, f"scales of {source.name}", _KEPT_VERSIONS)
+    try:
+        if ensure_sidecar(folder, lambda draft: _write(source, draft)):
+            drop_older(folder, f"scales of {source.name}", _KEPT_VERSIONS)
+    except OSError:
+        return _read(source)
     try:
         mapped: Floats = np.load(folder / "scale.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except FileNotFoundError:

@@ -6,19 +6,20 @@ table does not, so that removing them loses time and nothing else.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from surco.embedstore.geoparquet import sha256_of, sync
 
-__all__ = ["drop_older", "open_sidecar", "publish_sidecar", "sidecar_folder"]
+__all__ = ["drop_older", "ensure_sidecar", "open_sidecar", "publish_sidecar", "sidecar_folder"]
 
 _FORMAT = 2
 _CONTENTS = "contents.json"
@@ -49,6 +50,24 @@ def open_sidecar(folder: Path) -> Facts | None:
         return None
 
 
+def ensure_sidecar(folder: Path, write: Callable[[Path], Facts]) -> bool:
+    """Publish a sidecar where there is none that is whole; gives whether that was needed.
+
+    Of processes that want the same one at the same time, the others wait while one makes it.
+
+    Raises:
+        OSError: the disk is full, or the store cannot be written.
+    """
+    if open_sidecar(folder) is not None:
+        return False
+    folder.parent.mkdir(exist_ok=True)
+    with _alone(folder.parent / f".making-{folder.name}.lock"):
+        if open_sidecar(folder) is not None:
+            return False
+        publish_sidecar(folder, write)
+        return True
+
+
 def publish_sidecar(folder: Path, write: Callable[[Path], Facts]) -> None:
     """Let `write` fill an empty folder and return its facts, then show it under its name, all at once.
 
@@ -73,6 +92,15 @@ def drop_older(folder: Path, table: str, keep: int) -> None:
     ours = [path for path in folder.parent.iterdir() if _table_of(path) == table]
     for path in sorted(ours, key=_made, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with this process; where files cannot be locked, what is made is made twice."""
+    with path.open("wb") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _seal(draft: Path, facts: Facts) -> None:
@@ -101,10 +129,13 @@ def _replace(draft: Path, folder: Path) -> None:
 
 
 def _drop_abandoned(folder: Path) -> None:
-    """Drafts of processes that were killed."""
+    """Drafts of processes that were killed, and locks that nobody has taken for a day."""
     for draft in folder.glob(".draft-*"):
         if time.time() - _made(draft) > _ABANDONED_AFTER_S:
             shutil.rmtree(draft, ignore_errors=True)
+    for lock in folder.glob(".making-*"):
+        if time.time() - _made(lock) > _ABANDONED_AFTER_S:
+            lock.unlink(missing_ok=True)
 
 
 def _made(path: Path) -> float:

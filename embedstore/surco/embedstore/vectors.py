@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from surco.embedstore.files import read_batches
 from surco.embedstore.schema import Table, fixed_size_matrix
 from surco.embedstore.season import Season
-from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar, sidecar_folder
+from surco.embedstore.sidecar import drop_older, ensure_sidecar, sidecar_folder
 from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
 
@@ -35,6 +35,7 @@ _BLOCK = 65_536
 _SMALL = 100_000
 _KEPT_VERSIONS = 2
 _ARRAYS = ("embedding", "inverse_length", "comuna")
+_RAW_KEYS = "keys.raw"
 _LOADING = threading.Lock()
 _FINDING = threading.Lock()
 _SOURCES: OrderedDict[tuple[Path, str], Source] = OrderedDict()
@@ -148,12 +149,11 @@ def _table_vectors(source: Source) -> TableVectors:
     if source.info.rows < _SMALL:
         return _loaded(source)
     folder = source.folder("vectors")
-    if open_sidecar(folder) is None:
-        try:
-            publish_sidecar(folder, lambda draft: _write(source, draft))
-        except OSError:
-            return _loaded(source)
-        drop_older(folder, f"vectors of {source.name}", _KEPT_VERSIONS)
+    try:
+        if ensure_sidecar(folder, lambda draft: _write(source, draft)):
+            drop_older(folder, f"vectors of {source.name}", _KEPT_VERSIONS)
+    except OSError:
+        return _loaded(source)
     try:
         return _mapped(folder)
     except FileNotFoundError:
@@ -182,7 +182,7 @@ def _loaded(source: Source) -> TableVectors:
 
 
 def _write(source: Source, draft: Path) -> dict[str, Any]:
-    keys, place = _keys(source)
+    keys, place = _mapped_keys(source, draft / _RAW_KEYS) or _keys(source)
     n = len(keys)
     shapes = ((np.int8, (n, source.info.dimension)), (np.float32, (n,)), (np.uint16, (n,)))
     arrays = [
@@ -195,7 +195,25 @@ def _write(source: Source, draft: Path) -> dict[str, Any]:
     batch = pa.record_batch([keys], names=["key"])
     with pa.OSFile(str(draft / "keys.arrow"), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
+    (draft / _RAW_KEYS).unlink(missing_ok=True)
     return {"table": f"vectors of {source.name}"}
+
+
+def _mapped_keys(source: Source, path: Path) -> tuple[pa.Array[Any], None] | None:
+    """Keys of cells in a file, so that a country's never lie in memory; None where they are not sorted or are ids."""
+    if source.table != "cells":
+        return None
+    keys = np.memmap(path, np.uint64, "w+", shape=(source.info.rows,))
+    start, last = 0, -1
+    for batch in _batches(source, ["h3"]):
+        block = batch.column(0).to_numpy()
+        if not len(block):
+            continue
+        if int(block[0]) <= last or not (block[1:] > block[:-1]).all():
+            return None
+        keys[start : start + len(block)] = block
+        start, last = start + len(block), int(block[-1])
+    return pa.Array.from_buffers(pa.uint64(), len(keys), [None, pa.py_buffer(cast(Any, keys))]), None
 
 
 def _keys(source: Source) -> tuple[pa.Array[Any], Rows | None]:
@@ -228,7 +246,9 @@ def _fill(source: Source, place: Rows | None, made: TableVectors) -> None:
 
 
 def _batches(source: Source, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for file in source.info.files:
+    """Batches of the files; those of cells are named by a coarse parent, and so are in the order of their cells."""
+    files = source.info.files
+    for file in sorted(files, key=lambda each: each.stem) if source.table == "cells" else files:
         yield from read_batches(file, _BLOCK, columns)
 
 

@@ -2,15 +2,17 @@
 
 A version of a country's store names hundreds of files and takes some 20 ms to write. One thread writes; what comes
 meanwhile goes into the next version, all of it. Of one name there is one change a version, so that a name fitted twice
-is two versions.
+is two versions. Other processes of the server wait for their turn, too, so that they do not write the same version.
 """
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Condition
@@ -21,6 +23,7 @@ __all__ = ["Publisher"]
 
 _TRIES = 6
 _PAUSE_S = 0.02
+_TURN = ".server/publishing.lock"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,10 +112,14 @@ class Publisher:
     def _tried(self, batch: list[_Change]) -> Store:
         for number in range(1, _TRIES):
             try:
-                return self._written(batch)
+                return self._in_turn(batch)
             except StoreConflictError:
                 time.sleep(number * _PAUSE_S * secrets.randbelow(1_000) / 1_000)
-        return self._written(batch)
+        return self._in_turn(batch)
+
+    def _in_turn(self, batch: list[_Change]) -> Store:
+        with _turn(self._path / _TURN):
+            return self._written(batch)
 
     def _written(self, batch: list[_Change]) -> Store:
         store = self._opened(self._path)
@@ -123,3 +130,21 @@ class Publisher:
                 else:
                     transaction.put_adapter(change.name, change.files)
         return store
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Alone among the processes that publish; where files cannot be locked, conflicts are found at the write."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        file = path.open("wb")
+    except OSError:
+        yield
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            yield
+            return
+        yield

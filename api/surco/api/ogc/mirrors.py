@@ -24,7 +24,7 @@ from surco.api.ogc.regions import Box, Region
 from surco.api.ogc.zones import ZONE, Bounds, cell_bounds, cell_zones, rows_of_zones, shape_zones, touching
 from surco.embedstore.cells import resolutions_of
 from surco.embedstore.files import read_batches
-from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
+from surco.embedstore.sidecar import drop_older, ensure_sidecar
 from surco.embedstore.vectors import KEYS, Source
 
 __all__ = ["Mirror", "comuna_mirror", "mirror_of"]
@@ -172,12 +172,11 @@ def _mirror_of(source: Source) -> Mirror:
     if source.info.rows < _SMALL:
         return _made(source)
     folder = source.folder(f"columns-by-{ZONE}")
-    if open_sidecar(folder) is None:
-        try:
-            publish_sidecar(folder, lambda draft: _write(source, draft))
-        except OSError:
-            return _made(source)
-        drop_older(folder, f"columns of {source.name}", _KEPT_VERSIONS)
+    try:
+        if ensure_sidecar(folder, lambda draft: _write(source, draft)):
+            drop_older(folder, f"columns of {source.name}", _KEPT_VERSIONS)
+    except OSError:
+        return _made(source)
     try:
         return _mapped(source, folder)
     except FileNotFoundError:

@@ -47,10 +47,10 @@ class Walls:
     system_calls: bool
 
 
-def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when the thread that started it ends; at once where that has happened."""
+def die_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
+    """Let the kernel signal this process when the thread that started it ends; exit where that has happened."""
     if sys.platform == "linux":
-        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc().prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["ADAPTERS", "AUDIT", "KEYS", "STATE", "USAGE"]
+__all__ = ["ADAPTERS", "AUDIT", "KEYS", "RATES", "STATE", "USAGE"]
 
 STATE = MetaData()
 """All tables of the state."""
@@ -71,5 +71,15 @@ ADAPTERS = Table(
     Column("store_version", Integer, nullable=False),
 )
 """Who made an adapter of the store over HTTP; `owner` is a key's id, null for callers without one."""
+
+RATES = Table(
+    "rates",
+    MetaData(),
+    Column("subject", String(100), primary_key=True),
+    Column("what", String(40), primary_key=True),
+    Column("window", BigInteger, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+"""Requests of a caller in a window of time. Not of `STATE`: it may be lost, and lies where it holds up no write."""
 
 Index("usage_by_window", USAGE.c.window)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
+from surco.embedstore.sidecar import drop_older, ensure_sidecar
 from surco.embedstore.vectors import Source
 
 __all__ = ["Allocate", "Arrays", "kept_arrays"]
@@ -39,12 +39,11 @@ def kept_arrays(source: Source, what: str, fill: Callable[[Allocate], None]) -> 
         return _loaded(fill)
     folder = source.folder(what)
     with _making(folder):
-        if open_sidecar(folder) is None:
-            try:
-                publish_sidecar(folder, lambda draft: _write(source, what, fill, draft))
-            except OSError:
-                return _loaded(fill)
-            drop_older(folder, f"{what} of {source.name}", _KEPT_VERSIONS)
+        try:
+            if ensure_sidecar(folder, lambda draft: _write(source, what, fill, draft)):
+                drop_older(folder, f"{what} of {source.name}", _KEPT_VERSIONS)
+        except OSError:
+            return _loaded(fill)
     return {file.stem: np.load(file, "r", False).view(np.ndarray) for file in folder.glob("*.npy")}
 
 
