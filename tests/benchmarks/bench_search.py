@@ -38,7 +38,8 @@ from benchmarks.search_peers import (
 )
 
 from surco.embedstore import Store, connect, nearest
-from surco.embedstore.inverted import make_lists, stored_lists
+from surco.embedstore.inverted import stored_lists
+from surco.embedstore.list_making import make_lists
 from surco.embedstore.scan import available_threads, best_rows
 from surco.embedstore.vectors import source_of, table_vectors
 

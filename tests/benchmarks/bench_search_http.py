@@ -26,7 +26,8 @@ from benchmarks.national_store import write_national
 
 from surco.api.search.cell_ranges import centres_of
 from surco.embedstore import Store
-from surco.embedstore.inverted import make_lists, stored_lists
+from surco.embedstore.inverted import stored_lists
+from surco.embedstore.list_making import make_lists
 from surco.embedstore.vectors import source_of, table_vectors
 
 ROWS = int(os.environ.get("SURCO_BENCH_ROWS", "200000"))

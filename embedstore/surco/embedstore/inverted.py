@@ -2,210 +2,188 @@
 
 An IVF index (Sivic and Zisserman 2003; Jégou, Douze and Schmid 2011) that keeps row numbers only, 4 bytes a row: the
 vectors of the rows that a query's lists name are compared exactly, as all others are. What may be missed are rows of
-lists that were not looked at; how many are, is measured when the lists are made.
+lists that were not looked at; how many are, is measured when the lists are made. Of a large table each shard has lists
+of its own: a search ranks the lists of all of them, or of those of a region, and opens the shards of the nearest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
-from surco.embedstore.disk import writing_to
-from surco.embedstore.errors import SearchError
-from surco.embedstore.scan import available_threads, best_rows
-from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
-from surco.embedstore.vectors import Floats, Rows, Source, TableVectors, table_vectors
+from surco.embedstore.recall import Measured
+from surco.embedstore.sidecar import open_sidecar
+from surco.embedstore.vectors import Floats, Rows, Source
 
-__all__ = ["LARGEST_K", "InvertedLists", "make_lists", "stored_lists"]
+__all__ = ["InvertedLists", "ShardLists", "forget_lists", "open_shard", "shard_folder", "stored_lists"]
 
-LARGEST_K = 100
-"""Recall is measured for this many neighbours; who asks for more is answered exactly."""
 
-_FEWEST = 1_000
-_BLOCK = 16_384
-_ROWS_PER_CENTROID = 64
-_ROUNDS = 10
-_QUESTIONS = 128
-_KEPT_VERSIONS = 2
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardLists:
+    """The lists of one shard: (L + 1,) where each begins in (M,) `rows`, which ascend within a list."""
+
+    offsets: Rows
+    rows: npt.NDArray[np.uint32]
+
+    def of(self, lists: Rows) -> list[npt.NDArray[np.uint32]]:
+        """The rows of each of some lists."""
+        begins, ends = self.offsets[lists].tolist(), self.offsets[lists + 1].tolist()
+        return [self.rows[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InvertedLists:
-    """N rows in L lists.
+    """L lists of all rows of a table, of which a search may look at those of one region only.
 
     Attributes:
-        centroids: (L, D) float32 unit vectors.
-        offsets: (L + 1,) int64, where each list begins in `rows`.
-        rows: (N,) uint32, ascending within a list.
-        probes: how many lists a search looks at.
-        recall: share of the true `LARGEST_K` neighbours that it finds then, measured on rows of the table.
-        reach: similarity to the nearest centroid that all but one in a hundred of these rows had. Of a query that is
-            farther from all of them nothing is known.
+        centroids: (L, D) float32 unit vectors, shard by shard.
+        begins: (S + 1,) where each shard's lists begin.
+        shards: name and folder of each.
+        count: rows in all lists.
+        measured: how many lists a search looks at and what it finds, in `span`.
+        regions: the same within each region, by its number, as far as that region has shards of its own.
+        comunas: codes that the rows have, by region; 0 where unknown.
+        span: the lists that are looked at: all, or those of a region.
     """
 
     centroids: Floats
-    offsets: Rows
-    rows: npt.NDArray[np.uint32]
-    probes: int
-    recall: float
-    reach: float
+    begins: Rows
+    shards: tuple[tuple[str, Path], ...]
+    count: int
+    measured: Measured
+    regions: Mapping[int, Measured] = field(default_factory=dict)
+    comunas: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    span: slice = field(default_factory=lambda: slice(None))
+    _opened: dict[int, ShardLists] = field(default_factory=dict, repr=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def probes(self) -> int:
+        """How many lists a search looks at."""
+        return self.measured.probes
+
+    @property
+    def recall(self) -> float:
+        """Share of the true neighbours that it finds then."""
+        return self.measured.recall
 
     def knows(self, query: Floats) -> bool:
         """Whether a unit vector (D,) is like those that recall was measured on."""
-        return bool(np.vecdot(self.centroids, query).max() >= self.reach)
+        return bool(np.vecdot(self.centroids[self.span], query).max() >= self.measured.reach)
 
-    def near(self, query: Floats, count: int) -> Rows:
-        """Rows of the lists nearest to a unit vector (D,), in no particular order, at least `count` where there are."""
-        similarity = np.vecdot(self.centroids, query)
+    def near(self, query: Floats, count: int) -> Rows | None:
+        """Rows of the lists nearest to a unit vector (D,), in no particular order, at least `count` where there are.
+
+        None where a shard of them is damaged or gone.
+        """
+        similarity = np.vecdot(self.centroids[self.span], query)
         probes = self.probes
         found = self._rows_of(np.argpartition(-similarity, probes - 1)[:probes])
-        while len(found) < min(count, len(self.rows)):
+        while found is not None and len(found) < count and probes < len(similarity):
             probes = min(2 * probes, len(similarity))
             found = self._rows_of(np.argpartition(-similarity, probes - 1)[:probes])
         return found
 
-    def _rows_of(self, lists: npt.NDArray[np.int64]) -> Rows:
-        begins, ends = self.offsets[lists].tolist(), self.offsets[lists + 1].tolist()
-        found = [self.rows[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    def within(self, comunas: frozenset[int]) -> InvertedLists | None:
+        """These lists, of which only a region's are looked at; None unless the comunas are all that one region has."""
+        meant = [region for region, codes in self.comunas.items() if codes & comunas]
+        if len(meant) != 1 or meant[0] not in self.regions or self.comunas[meant[0]] - comunas:
+            return None
+        of_it = [
+            number for number, (name, _) in enumerate(self.shards) if name.startswith(f"r{meant[0]:02d}-")
+        ]
+        span = slice(int(self.begins[of_it[0]]), int(self.begins[of_it[-1] + 1]))
+        return replace(self, measured=self.regions[meant[0]], span=span)
+
+    def shard(self, number: int) -> ShardLists | None:
+        """The lists of a shard, opened once; None where they are damaged, gone or others than these."""
+        with self._opening:
+            if number not in self._opened:
+                opened = open_shard(self.shards[number][1])
+                if opened is None or len(opened.offsets) != self.begins[number + 1] - self.begins[number] + 1:
+                    return None
+                self._opened[number] = opened
+            return self._opened[number]
+
+    def hold(self, number: int, offsets: Rows, rows: npt.NDArray[np.uint32]) -> None:
+        """Take the lists of a shard from memory."""
+        self._opened[number] = ShardLists(offsets, rows)
+
+    def lists_of(self, rows: Rows, shards: Iterable[int]) -> Rows:
+        """The list of each of some ascending rows of these shards; raises OSError where one is damaged or gone."""
+        lists = np.full(len(rows), -1, np.int64)
+        for number in shards:
+            opened = self.shard(number)
+            if opened is None:
+                raise OSError(f"{self.shards[number][1]} is damaged")
+            places = np.flatnonzero(np.isin(opened.rows, rows.astype(np.uint32)))
+            found = np.searchsorted(opened.offsets, places, side="right") - 1
+            lists[np.searchsorted(rows, opened.rows[places])] = found + self.begins[number]
+        return lists
+
+    def _rows_of(self, lists: npt.NDArray[np.int64]) -> Rows | None:
+        lists = np.sort(lists) + (self.span.start or 0)
+        of_shard = np.searchsorted(self.begins, lists, side="right") - 1
+        found: list[npt.NDArray[np.uint32]] = []
+        for number in np.unique(of_shard).tolist():
+            opened = self.shard(number)
+            if opened is None:
+                return None
+            found += opened.of(lists[of_shard == number] - self.begins[number])
         return np.concatenate(found).astype(np.int64)
 
 
-def make_lists(source: Source, *, recall: float = 0.99, seed: int = 0) -> InvertedLists:
-    """Group the rows of a table and keep the lists beside it; what was kept before is replaced.
+def shard_folder(source: Source, name: str, seed: int) -> Path:
+    """Where the lists of a shard lie; one name and seed always have the same rows."""
+    return source.folder(f"lists-{name}-{seed}")
 
-    As many lists are looked at as bring the measured recall half of the way from what is asked for to one.
 
-    Raises:
-        SearchError: a table of fewer than a thousand rows, or a recall that is not between 0 and 1.
-        StoreError: the store cannot be written, or its disk is full.
-    """
-    rows = source.info.rows
-    if rows < _FEWEST:
-        raise SearchError(
-            f"a table of {_FEWEST} rows or more",
-            f"{rows} rows",
-            "It needs no index: exact search is as fast.",
-        )
-    if not 0 < recall < 1:
-        raise SearchError("a recall between 0 and 1", f"{recall}", "0.99 is a good one.")
-    vectors = table_vectors(source)
-    folder = source.folder("lists")
-    with writing_to(source.root):
-        publish_sidecar(folder, lambda draft: _write(source, vectors, recall, seed, draft))
-        drop_older(folder, f"lists of {source.name}", _KEPT_VERSIONS)
-    _opened.cache_clear()
-    made = stored_lists(source)
-    if made is None:
-        raise SearchError("the index that was made", "another one, or none", "Make it again.")
-    return made
+def open_shard(folder: Path) -> ShardLists | None:
+    """The lists of a shard; None where there are none, or they are damaged."""
+    if open_sidecar(folder) is None:
+        return None
+    offsets, rows = (_mapped(folder, name) for name in ("offsets", "rows"))
+    return ShardLists(offsets, rows)
 
 
 def stored_lists(source: Source) -> InvertedLists | None:
     """The lists of a table; None where none were made for this version of it, or they are damaged."""
     folder = source.folder("lists")
-    return _opened(folder) if folder.is_dir() else None
+    return _opened(folder, source) if folder.is_dir() else None
+
+
+def forget_lists() -> None:
+    """Open lists again, as after they were made anew."""
+    _opened.cache_clear()
 
 
 @lru_cache(maxsize=4)
-def _opened(folder: Path) -> InvertedLists | None:
+def _opened(folder: Path, source: Source) -> InvertedLists | None:
     facts = open_sidecar(folder)
     if facts is None:
         return None
-    centroids, offsets, rows = (
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        for name in ("centroids", "offsets", "rows")
+    centroids = _mapped(folder, "centroids")
+    # A table of one shard has its lists in the same folder.
+    shards = facts.get("shards", [["all", None]])
+    folders = tuple((name, folder if at is None else source.folder(at)) for name, at in shards)
+    return InvertedLists(
+        centroids,
+        np.array(facts.get("begins", [0, len(centroids)]), np.int64),
+        folders,
+        source.info.rows,
+        Measured(int(facts["probes"]), float(facts["recall"]), float(facts["reach"])),
+        {int(region): Measured(*found) for region, found in facts.get("regions", {}).items()},
+        {int(region): frozenset(codes) for region, codes in facts.get("comunas", {}).items()},
     )
-    measured = float(facts["recall"]), float(facts["reach"])
-    return InvertedLists(centroids, offsets, rows, int(facts["probes"]), *measured)
 
 
-def _write(source: Source, vectors: TableVectors, recall: float, seed: int, draft: Path) -> dict[str, Any]:
-    random = np.random.default_rng(seed)
-    centroids = _centroids(vectors, random)
-    lists = _nearest_centroid(vectors, centroids)
-    rows = np.argsort(lists, kind="stable").astype(np.uint32)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=len(centroids)))]).astype(np.int64)
-    for name, array in (("centroids", centroids), ("offsets", offsets), ("rows", rows)):
-        np.save(draft / f"{name}.npy", array, allow_pickle=False)
-    curve, reach = _measured(vectors, centroids, lists, random)
-    wanted = (1 + recall) / 2
-    probes = int(np.argmax(curve >= wanted)) + 1
-    return {
-        "table": f"lists of {source.name}",
-        "probes": probes,
-        "recall": float(curve[probes - 1]),
-        "reach": reach,
-        "k": LARGEST_K,
-    }
-
-
-def _centroids(vectors: TableVectors, random: np.random.Generator) -> Floats:
-    """Spherical k-means over a sample; about one and a half times the root of the number of rows, a power of two."""
-    count = len(vectors.inverse_length)
-    lists = 2 ** round(np.log2(1.5 * np.sqrt(count)))
-    sample = np.sort(random.choice(count, min(count, _ROWS_PER_CENTROID * lists), replace=False))
-    kmeans = faiss.Kmeans(
-        vectors.embedding.shape[1],
-        lists,
-        niter=_ROUNDS,
-        spherical=True,
-        seed=int(random.integers(2**31)),
-        min_points_per_centroid=1,
-        max_points_per_centroid=_ROWS_PER_CENTROID,
-    )
-    kmeans.train(_unit(vectors, sample))
-    return np.asarray(kmeans.centroids, np.float32)
-
-
-def _nearest_centroid(vectors: TableVectors, centroids: Floats) -> npt.NDArray[np.int64]:
-    """(N,) list of each row."""
-    index = faiss.IndexFlatIP(centroids.shape[1])
-    index.add(centroids)
-    lists = np.empty(len(vectors.inverse_length), np.int64)
-
-    def fill(block: slice) -> None:
-        lists[block] = index.search(_unit(vectors, block), 1)[1][:, 0]
-
-    with ThreadPoolExecutor(available_threads()) as pool:
-        list(pool.map(fill, _blocks(len(lists))))
-    # A row of zeros has no nearest one.
-    return np.maximum(lists, 0)
-
-
-def _measured(
-    vectors: TableVectors, centroids: Floats, lists: npt.NDArray[np.int64], random: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Of rows of the table as queries: (L,) mean share of true neighbours found in 1, 2, … L lists; and the reach."""
-    directed = np.flatnonzero(np.isfinite(vectors.inverse_length))
-    found = np.zeros(len(centroids))
-    total, reaches = 0, []
-    for row in random.choice(directed, min(len(directed), _QUESTIONS), replace=False).tolist():
-        (query,) = _unit(vectors, np.array([row]))
-        neighbours, _ = best_rows(vectors, query, LARGEST_K + 1)
-        neighbours = neighbours[neighbours != row]
-        similarity = np.vecdot(centroids, query)
-        reaches.append(similarity.max())
-        rank = np.empty(len(centroids), np.int64)
-        rank[np.argsort(-similarity, kind="stable")] = np.arange(len(centroids))
-        found += np.bincount(rank[lists[neighbours]], minlength=len(centroids))
-        total += len(neighbours)
-    return np.cumsum(found) / max(total, 1), float(np.quantile(reaches, 0.01))
-
-
-def _unit(vectors: TableVectors, rows: Rows | slice) -> Floats:
-    """(M, D) float32 of length one; a row of zeros stays one."""
-    inverse = np.nan_to_num(vectors.inverse_length[rows], nan=0.0)
-    unit: Floats = vectors.embedding[rows].astype(np.float32) * inverse[:, None]
-    return unit
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
+def _mapped(folder: Path, name: str) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    return array.view(np.ndarray)

@@ -7,11 +7,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from weakref import WeakKeyDictionary
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression
 
@@ -19,11 +20,12 @@ from surco.embedstore.blocks import DAMAGED
 from surco.embedstore.errors import QueryError, StoreError
 from surco.embedstore.interrupting import interrupting
 from surco.embedstore.place_names import name_columns
+from surco.embedstore.similar import rows_in
 from surco.embedstore.sql import connect
 from surco.embedstore.store import Store
 from surco.embedstore.vectors import KEYS, Rows, Source, table_vectors
 
-__all__ = ["passing_rows"]
+__all__ = ["passing_comunas", "passing_rows"]
 
 _KEPT = 4
 # A predicate of these may pass other rows the next time: another table's, or what chance and the clock say.
@@ -37,6 +39,27 @@ _Remembered = OrderedDict[tuple[str, str], Rows]
 
 _SESSIONS: WeakKeyDictionary[duckdb.DuckDBPyConnection, _Remembered] = WeakKeyDictionary()
 _WRITING = threading.Lock()
+
+
+def passing_comunas(
+    store: Store,
+    source: Source,
+    where: str,
+    session: duckdb.DuckDBPyConnection | None = None,
+    *,
+    timeout_s: float | None = None,
+) -> frozenset[int] | None:
+    """Codes of the comunas of a table all of whose rows pass, 0 where unknown; None where `where` asks for more.
+
+    Arguments and errors as of `passing_rows`.
+    """
+    if _FLEETING.search(where):
+        return None
+    if session is None:
+        with connect(store) as own, _stopping(own, timeout_s):
+            return _comunas(own, source, where)
+    with session.cursor() as own, _stopping(own, timeout_s):
+        return _comunas(own, source, where)
 
 
 def passing_rows(
@@ -94,14 +117,13 @@ def _stopping(session: duckdb.DuckDBPyConnection, timeout_s: float | None) -> It
 
 
 def _asked(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> Rows:
-    by_place = None if _FLEETING.search(where) else _by_place(session, source, where)
-    return _by_row(session, source, where) if by_place is None else by_place
+    comunas = None if _FLEETING.search(where) else _comunas(session, source, where)
+    return _by_row(session, source, where) if comunas is None else rows_in(table_vectors(source), comunas)
 
 
-def _by_place(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> Rows | None:
-    """Rows of the comunas that pass, by asking once for each comuna; None where the predicate needs other columns."""
-    comuna = table_vectors(source).comuna
-    held = np.flatnonzero(np.bincount(comuna))
+def _comunas(session: duckdb.DuckDBPyConnection, source: Source, where: str) -> frozenset[int] | None:
+    """The comunas that pass, by asking once for each comuna; None where the predicate needs other columns."""
+    held = _comunas_held(source)
     codes = pa.array(held.astype(np.uint16), mask=held == 0)
     try:
         named = session.from_arrow(pa.table({"comuna": codes})).project(_place_columns())
@@ -110,9 +132,13 @@ def _by_place(session: duckdb.DuckDBPyConnection, source: Source, where: str) ->
         raise
     except duckdb.Error:
         return None
-    allowed = np.zeros(1 << 16, np.bool_)
-    allowed[[code or 0 for (code,) in passing]] = True
-    return np.asarray(np.flatnonzero(allowed[comuna]), np.int64)
+    return frozenset(code or 0 for (code,) in passing)
+
+
+@lru_cache(maxsize=8)
+def _comunas_held(source: Source) -> npt.NDArray[np.intp]:
+    """Codes that a table has, 0 where unknown."""
+    return np.flatnonzero(np.bincount(table_vectors(source).comuna))
 
 
 @cache

@@ -6,7 +6,8 @@ import duckdb
 import pyarrow as pa
 
 from surco.embedstore.asking import Wanted
-from surco.embedstore.predicate import passing_rows
+from surco.embedstore.inverted import stored_lists
+from surco.embedstore.predicate import passing_comunas, passing_rows
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.similar import similar_rows
@@ -32,7 +33,8 @@ def nearest(
     """The k rows most similar to an item of the table, to a vector, or to examples.
 
     Every row that passes `where` is compared, so that the answer has exactly the k best of them, however few pass. Only
-    where nothing is filtered an index may be used (see `exact`). Similarity is the cosine, which quantisation's scale
+    where nothing is filtered, or one whole region of a table with a divided index is asked for, that index may be used
+    (see `exact`). Similarity is the cosine, which quantisation's scale
     does not change.
 
     Args:
@@ -48,7 +50,7 @@ def nearest(
         session: of `connect(store)`, to save making one; used for `where`, and remembers what passed.
         exact: True compares all rows; False demands the index that `build_index` made; None uses it where there is one
             and the query is like the table's rows, on which its recall was measured. More than 100 neighbours,
-            and those under `where`, are always found exactly. `how_found` tells how.
+            and those under a `where` that is not one region, are always found exactly. `how_found` tells how.
 
     Returns:
         Columns `h3` or `id`, and `similarity` (float32, -1 to 1), most similar first, equal ones by key; at most k
@@ -61,5 +63,11 @@ def nearest(
         StoreError: no such table, season or resolution, or a damaged file.
     """
     source = source_of(store, table, season=season, resolution=resolution, model_id=model_id)
-    among = None if where is None else passing_rows(store, source, where, session)
-    return similar_rows(source, what, k, among=among, exact=exact)
+    if where is None:
+        return similar_rows(source, what, k, exact=exact)
+    lists = stored_lists(source)
+    if lists is not None and lists.regions:
+        comunas = passing_comunas(store, source, where, session)
+        if comunas is not None:
+            return similar_rows(source, what, k, comunas=comunas, exact=exact)
+    return similar_rows(source, what, k, among=passing_rows(store, source, where, session), exact=exact)

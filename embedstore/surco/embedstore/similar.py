@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,26 @@ import pyarrow as pa
 
 from surco.embedstore.asking import Wanted, direction_of
 from surco.embedstore.errors import SearchError
-from surco.embedstore.inverted import LARGEST_K, InvertedLists, make_lists, stored_lists
+from surco.embedstore.inverted import InvertedLists, stored_lists
+from surco.embedstore.list_making import make_lists
+from surco.embedstore.recall import LARGEST_K
 from surco.embedstore.scan import best_rows
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
+from surco.embedstore.shards import LARGEST
 from surco.embedstore.store import Store
 from surco.embedstore.vectors import KEYS, Floats, Rows, Source, TableVectors, source_of, table_vectors
 
-__all__ = ["HowFound", "IndexInfo", "build_index", "how_found", "similar", "similar_rows"]
+__all__ = [
+    "HowFound",
+    "IndexInfo",
+    "build_index",
+    "how_found",
+    "index_for",
+    "rows_in",
+    "similar",
+    "similar_rows",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +51,13 @@ class HowFound:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """An index of a table: how many lists it has, how many of them a search looks at, and its measured recall."""
+    """An index of a table: how many lists it has, how many of them a search looks at, its recall, its shards."""
 
     rows: int
     lists: int
     probes: int
     recall: float
+    shards: int
 
 
 def build_index(
@@ -54,11 +68,16 @@ def build_index(
     resolution: int | None = None,
     model_id: str | None = None,
     recall: float = 0.99,
+    largest: int = LARGEST,
+    processes: int = 1,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> IndexInfo:
     """Make an index of a table, beside it in the store's folder; `nearest` then uses it where nothing is filtered.
 
     It belongs to the table's present version: a later one is searched exactly until it has an index of its own. Takes
-    a minute or two for seven million rows, and 4 bytes a row.
+    a minute or two for seven million rows, and 4 bytes a row. A table of more than `largest` rows is divided by region
+    of Chile, elsewhere by coarse H3 parent, and has an index for each; it then answers in a whole region, too. Shards
+    that are there already, as after a build that was killed, are kept.
 
     Args:
         store: what holds the table.
@@ -67,14 +86,18 @@ def build_index(
         resolution: of cells; None is the finest.
         model_id: needed where the store holds several models.
         recall: share of true neighbours that an answer should have at least, below 1.
+        largest: rows of a shard at most; building one takes some 80 bytes of memory a row.
+        processes: how many shards are made at a time.
+        progress: told how many steps of how many are done, and what is done next.
 
     Raises:
-        SearchError: a table of fewer than a thousand rows, or a recall that is not between 0 and 1.
+        SearchError: a table of fewer than a thousand rows, a recall that is not between 0 and 1, shards of less than a
+            thousand rows, or no process.
         StoreError: no such table, or the store cannot be written.
     """
     source = source_of(store, table, season=season, resolution=resolution, model_id=model_id)
-    lists = make_lists(source, recall=recall)
-    return IndexInfo(len(lists.rows), len(lists.centroids), lists.probes, lists.recall)
+    lists = make_lists(source, recall=recall, largest=largest, processes=processes, progress=progress)
+    return IndexInfo(lists.count, len(lists.centroids), lists.probes, lists.recall, len(lists.shards))
 
 
 def similar(
@@ -115,15 +138,29 @@ def similar(
 
 
 def similar_rows(
-    source: Source, what: Wanted, k: int, *, among: Rows | None = None, exact: bool | None = None
+    source: Source,
+    what: Wanted,
+    k: int,
+    *,
+    among: Rows | None = None,
+    comunas: frozenset[int] | None = None,
+    exact: bool | None = None,
 ) -> pa.Table:
-    """As `similar`, of a table that was found already, with row numbers in place of keys."""
+    """As `similar`, of a table that was found already, with row numbers in place of keys.
+
+    `comunas` in place of `among` are codes of all the places to choose from (0 is an unknown one): where they are one
+    whole region, its part of a divided index may answer.
+    """
     if k < 1:
         raise SearchError("k of 1 or more", f"{k}", "Ask for at least one neighbour.")
     vectors = table_vectors(source)
     query, own = direction_of(vectors, source.info, what)
-    lists = _lists(source, query, k, exact) if among is None else None
+    lists = index_for(source, query, k, comunas=comunas, exact=exact) if among is None else None
     looked_at = among if lists is None else lists.near(query, k + len(own))
+    if lists is not None and looked_at is None:
+        lists = None  # a shard of it is damaged
+    if lists is None and comunas is not None:
+        looked_at = rows_in(vectors, comunas)
     rows, similarity = best_rows(vectors, query, k + len(own), among=looked_at)
     others = ~np.isin(rows, own)
     found = HowFound(
@@ -151,14 +188,41 @@ def how_found(answer: pa.Table) -> HowFound:
         ) from error
 
 
-def _lists(source: Source, query: Floats, k: int, exact: bool | None) -> InvertedLists | None:
-    """The index to use; None where the answer is to be exact, or can be nothing else."""
+def rows_in(vectors: TableVectors, comunas: frozenset[int]) -> Rows:
+    """(M,) rows of places in these comunas, ascending; 0 is an unknown one."""
+    held = np.zeros(1 << 16, np.bool_)
+    held[list(comunas)] = True
+    return np.asarray(np.flatnonzero(held[vectors.comuna]), np.int64)
+
+
+def index_for(
+    source: Source,
+    query: Floats,
+    k: int,
+    *,
+    comunas: frozenset[int] | None = None,
+    exact: bool | None = None,
+) -> InvertedLists | None:
+    """The index that answers; None where the answer is to be exact, or can be nothing else.
+
+    Args:
+        source: the table.
+        query: (D,) unit vector.
+        k: neighbours.
+        comunas: codes of the places to choose from; None is all.
+        exact: True wants no index, False one whatever the query, None one that knows the query.
+
+    Raises:
+        SearchError: an index is demanded of all rows, and there is none.
+    """
     if exact or k > LARGEST_K:
         return None
     lists = stored_lists(source)
+    if comunas is not None:
+        lists = None if lists is None else lists.within(comunas)
     if exact is None and lists is not None and not lists.knows(query):
         return None
-    if lists is None and exact is False:
+    if lists is None and comunas is None and exact is False:
         raise SearchError(
             f"an index of {source.name}",
             "none of this version",

@@ -22,8 +22,8 @@ from surco.api.search.regions import Region
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Contrast, HowFound, SearchError, Store, Table, how_found
 from surco.embedstore.asking import Wanted, direction_of
-from surco.embedstore.inverted import LARGEST_K, stored_lists
-from surco.embedstore.similar import similar_rows
+from surco.embedstore.inverted import stored_lists
+from surco.embedstore.similar import index_for, similar_rows
 from surco.embedstore.vectors import Source, table_vectors
 
 __all__ = ["Found", "SearchRequest", "Searching"]
@@ -125,14 +125,20 @@ class Searching:
         source = asked_source(store, asked.table, asked.season, asked.res, asked.model)
         what = self._wanted(store, source, asked)
         everywhere = asked.filter is None and region == Region()
-        quick = everywhere and _knows(source, what, asked)
+        # Places that are told by their comunas alone may be a region that has an index of its own.
+        comunas = (
+            frozenset(region.comunas)
+            if asked.filter is None and region.comunas and not region.shape
+            else None
+        )
+        quick = (everywhere or comunas is not None) and _knows(source, what, asked, comunas)
         with nullcontext() if quick else self._gate.inside():
             among = (
                 None
-                if everywhere
+                if everywhere or quick
                 else self._looking.rows(store, source, region, asked.filter, asked.filter_lang)
             )
-            answer = _nearest(source, what, asked, among)
+            answer = _nearest(source, what, asked, among, comunas if quick else None)
         keys = answer.column(0).combine_chunks()
         return Found(
             store,
@@ -172,22 +178,24 @@ class Searching:
         return [item_of(store, self._sessions, source, each) for each in examples]
 
 
-def _nearest(source: Source, what: Wanted, asked: SearchRequest, among: Rows | None) -> pa.Table:
+def _nearest(
+    source: Source, what: Wanted, asked: SearchRequest, among: Rows | None, comunas: frozenset[int] | None
+) -> pa.Table:
     try:
-        return similar_rows(source, what, asked.k, among=among, exact=asked.exact)
+        return similar_rows(source, what, asked.k, among=among, comunas=comunas, exact=asked.exact)
     except (
         SearchError
     ) as error:  # the items are there: examples that cancel out, or no index where one is demanded
         raise InvalidError(str(error)) from error
 
 
-def _knows(source: Source, what: Wanted, asked: SearchRequest) -> bool:
+def _knows(source: Source, what: Wanted, asked: SearchRequest, comunas: frozenset[int] | None) -> bool:
     """Whether an index answers, so that few rows are compared."""
-    lists = None if asked.exact or asked.k > LARGEST_K else stored_lists(source)
-    if lists is None:
+    if stored_lists(source) is None:
         return False
     try:
-        return asked.exact is False or lists.knows(direction_of(table_vectors(source), source.info, what)[0])
+        query, _ = direction_of(table_vectors(source), source.info, what)
+        return index_for(source, query, asked.k, comunas=comunas, exact=asked.exact) is not None
     except SearchError as error:
         raise InvalidError(str(error)) from error
 
