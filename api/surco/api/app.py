@@ -25,6 +25,7 @@ from surco.api.tiles.routes import tile_routes
 from surco.api.viewer_routes import viewer_routes
 from surco.api.web.authentication import authentication
 from surco.api.web.description import openapi_config
+from surco.api.web.following import follow, hold_here
 from surco.api.web.headers import content_security_policy, secure
 from surco.api.web.hosts import OwnHosts
 from surco.api.web.operating import metrics_middleware, operating_routes
@@ -58,9 +59,11 @@ def create_app(settings: Settings) -> Litestar:
         EmbedstoreError: no store at `settings.store`.
         StateError: no database at `settings.database`.
     """
+    hold_here(settings.store)
     Store.open(settings.store)
     database = Database.open(settings.store, settings.database, settings.database_connections)
     server = Server(settings, database)
+    follow(server)
     known = KnownKeys(server.database)
     return Litestar(
         # Handlers of one path that are registered one by one are prepared twice by Litestar 2.25, and then fail.

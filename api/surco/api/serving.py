@@ -6,7 +6,7 @@ import errno
 import socket
 
 from surco.api.errors import ApiError
-from surco.api.progress import console
+from surco.api.progress import console, progress_bar
 from surco.api.settings import Settings
 
 __all__ = ["serve_store"]
@@ -23,7 +23,11 @@ def serve_store(settings: Settings, processes: int = 1) -> None:
         ApiError: the port is taken, settings that cannot work, or processes that do not start.
         EmbedstoreError: no store at that path.
     """
+    from surco.api.web.following import hold_here
+
     _check_port(settings.host, settings.port)
+    with progress_bar("store") as report:
+        hold_here(settings.store, lambda *now: report(now[0] >> 20, now[1] >> 20, now[2]))
     if processes == 1:
         _serve_here(settings)
     else:

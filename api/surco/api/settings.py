@@ -20,7 +20,7 @@ class Settings:
     """Settings of one application over one store.
 
     Attributes:
-        store: the store's folder.
+        store: the store's folder; of a store at an address its working copy.
         adapter: name of the adapter that is shown first; None for the first by name.
         season: name of the season that is shown first; None for the latest.
         area: name of the place on the page; None for the store's folder name.
@@ -58,6 +58,7 @@ class Settings:
         adapters_per_key: adapters that one key may own, or all callers without a key together.
         max_fit_labels: labels of one fit.
         max_fit_places: cells that the labels of one fit name.
+        follow_s: seconds between looks for a new version, of a store at an address.
         scenes: STAC catalogue, folder or address, in which `/boundaries` finds parcels; None for pixel vectors only.
 
     Raises:
@@ -102,6 +103,7 @@ class Settings:
     max_fit_labels: int = 20_000
     max_fit_places: int = 20_000
     scenes: str | None = None
+    follow_s: float = 5.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
