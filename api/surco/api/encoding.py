@@ -16,6 +16,7 @@ from surco.encoder import EncodeReport, EncoderError, encode_store, load_encoder
 
 __all__ = [
     "EncodeRequest",
+    "as_of_day",
     "describe_report",
     "encode_into",
     "parse_area",
@@ -56,7 +57,7 @@ def encode_into(
     """
     resolutions, aoi = parse_resolutions(request.resolutions), parse_area(request.aoi)
     encoder = load_encoder(request.model)
-    season = _as_of(parse_season(request.season, request.store), request.as_of)
+    season = as_of_day(parse_season(request.season, request.store), request.as_of)
     with store_to_fill(request.store, season) as store:
         return encode_store(
             request.catalog,
@@ -98,7 +99,7 @@ def parse_season(text: str, store: Path) -> Season:
     return Season.parse(text, start_month=month)
 
 
-def _as_of(season: Season, day: date | None) -> Season:
+def as_of_day(season: Season, day: date | None) -> Season:
     """The season as of a day; of two different days, one in the season's dates, none is taken."""
     if day is None or day == season.as_of:
         return season
