@@ -29,9 +29,9 @@ from surco.api.making_commands import embed, encode, pretrain, simulate
 from surco.api.meta_commands import meta_train_
 from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels
-from surco.api.plan_commands import plan
 from surco.api.progress import console, plain
 from surco.api.quality_commands import quality
+from surco.api.run_commands import run
 from surco.api.segment_commands import segment
 from surco.api.serving_commands import keys, serve
 from surco.api.sql_commands import sql
@@ -65,8 +65,8 @@ def main() -> None:
 
 
 for command in (
-    plan,
     encode,
+    run,
     embed,
     import_embeddings,
     parcels,

@@ -88,7 +88,7 @@ def store_to_fill(path: Path, season: Season) -> Iterator[Store]:
 
 def _started(store: Store) -> bool:
     """Whether a run left finished tiles there, which the next one goes on from."""
-    return any(path.is_file() for path in (store.path / ".staging").rglob("*"))
+    return any((store.path / ".staging").rglob("*.arrow"))
 
 
 def parse_season(text: str, store: Path) -> Season:
@@ -132,7 +132,7 @@ def describe_report(report: EncodeReport, store: Path) -> str:
     if report.parcels_uneroded:
         lines.append(f"{report.parcels_uneroded} parcels are too narrow to be shrunk and were kept whole.")
     empty = [f"{m.first:%Y-%m}" for m in report.months if not m.optical_scenes and not m.radar_scenes]
-    if empty:
+    if 0 < len(empty) < len(report.months):
         lines.append(f"No scene in {', '.join(empty)}.")
     return "\n".join(lines)
 

@@ -6,9 +6,13 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from surco.api.errors import ApiError
 from surco.api.options import STORE_PATH
+from surco.api.planned_runs import HowToRun
 from surco.api.progress import noting, progress_bar
+from surco.api.run_commands import RAY, RETRY_FAILED, WORKERS, finish
 from surco.encoder import SamplesWarning
 
 __all__ = ["embed", "encode", "pretrain", "simulate"]
@@ -22,15 +26,9 @@ MODEL = click.option(
 
 
 @click.command()
-@click.option(
-    "--stac", "catalog", required=True, help="STAC catalogue: a folder, a catalog.json, or the URL of an API."
-)
-@click.option(
-    "--season", required=True, help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May."
-)
-@click.option(
-    "--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new."
-)
+@click.option("--stac", "catalog", help="STAC catalogue: a folder, a catalog.json, or the URL of an API.")
+@click.option("--season", help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May.")
+@click.option("--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new.")
 @click.option("--parcels", type=click.Path(path_type=Path), help="Parcels to embed too (GeoJSON).")
 @click.option("--res", default="9,11", show_default=True, help="H3 resolutions, comma-separated.")
 @click.option(
@@ -50,9 +48,19 @@ MODEL = click.option(
     help="Last day of a season still growing, such as 2025-01-31; encode again with a later one (docs/updating.md).",
 )
 @click.option("--force", is_flag=True, help="Replace vectors of a later day by those as of an earlier one.")
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    help="Carry out a plan of surco plan, or go on with it; it says all but the store (docs/runs.md).",
+)
+@WORKERS
+@RAY
+@RETRY_FAILED
+@click.pass_context
 def encode(
-    catalog: str,
-    season: str,
+    ctx: click.Context,
+    catalog: str | None,
+    season: str | None,
     store_path: Path,
     parcels: Path | None,
     res: str,
@@ -61,8 +69,25 @@ def encode(
     erode: float,
     as_of: datetime | None,
     force: bool,
+    plan: Path | None,
+    workers: int | None,
+    ray: str | None,
+    retry_failed: bool,
 ) -> None:
-    """Encode the scenes of a season into the cells and parcels of a store."""
+    """Encode the scenes of a season into the cells and parcels of a store: of an area, or as a plan says.
+
+    With --plan exits with 3 where tiles could not be done, and with 4 where somebody stopped the run.
+    """
+    if plan is not None:
+        _refuse_beside_plan(ctx)
+        finish(ctx, plan, store_path, HowToRun(workers, ray, retry_failed, force))
+        return
+    if catalog is None or season is None:
+        raise ApiError("Expected --stac and --season, or --plan; got neither. Name a catalogue and a season.")
+    if workers or ray or retry_failed:
+        raise ApiError(
+            "Expected --workers, --ray and --retry-failed with --plan; got no plan. Make one: surco plan."
+        )
     from surco.api.encoding import EncodeRequest, describe_report, encode_into
 
     day = None if as_of is None else as_of.date()
@@ -70,6 +95,20 @@ def encode(
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
     click.echo(describe_report(done, store_path))
+
+
+def _refuse_beside_plan(ctx: click.Context) -> None:
+    """What a plan says is not said twice."""
+    given = [
+        name
+        for name in ("catalog", "season", "parcels", "res", "aoi", "model", "erode", "as_of")
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise ApiError(
+            f"Expected --plan with --store, --workers, --ray, --retry-failed or --force; got {', '.join(given)} too. "
+            "The plan says it: leave it out, or plan again."
+        )
 
 
 @click.command()

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any, TypedDict
 
 import h3
-import h3ronpy
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import shapely
 
 from surco.embedstore import Season, Store
 from surco.embedstore.manifest import Partition
 from surco.encoder.grounds import Seen, seen_before
+from surco.encoder.merging import count_cells
 from surco.encoder.pool import SHARE
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import TileSums
@@ -62,6 +60,7 @@ class EncodeReport:
         months: twelve.
         seconds: this run took.
         already: True where the store had everything and nothing was encoded.
+        holes: names of tiles that could not be done and have no rows.
     """
 
     key: str
@@ -76,6 +75,7 @@ class EncodeReport:
     months: tuple[MonthReport, ...]
     seconds: float
     already: bool
+    holes: tuple[str, ...] = ()
 
 
 def run_note(
@@ -85,8 +85,10 @@ def run_note(
     scenes: Sequence[Scene],
     resolutions: Sequence[int],
     bbox: Bbox,
-    tiles: Iterable[TileSums],
+    count: int,
+    load: Callable[[int], TileSums],
     uneroded: int,
+    holes: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What is kept of a run with each of its tables, as JSON: key, place, rows, and what the season had.
 
@@ -97,30 +99,30 @@ def run_note(
         scenes: of the run.
         resolutions: of its cells.
         bbox: of its area.
-        tiles: of the run, read once.
+        count: of tiles.
+        load: number of a tile to its sums.
         uneroded: parcels that were too small to be eroded.
+        holes: tiles that could not be done, as JSON; they hold no row of the run.
     """
-    pixels = seen = number = 0
+    pixels = seen = 0
     shares = np.zeros((2, 12))
-    cells: list[npt.NDArray[np.uint64]] = []
-    parcels: set[int] = set()
-    for tile in tiles:
-        number += 1
+    parcels = np.empty(0, np.uint64)
+    for tile in map(load, range(count)):
         pixels += tile.pixels
         seen += int(tile.cells.pixels.sum()) // SHARE
         shares += (tile.optical, tile.radar)
-        cells.append(np.asarray(tile.cells.key[tile.cells.pixels > 0], np.uint64))
-        parcels.update(tile.parcels.key[tile.parcels.pixels > 0].tolist())
+        parcels = np.union1d(parcels, tile.parcels.key[tile.parcels.pixels > 0])
     shares /= max(pixels, 1)
     months = []
     for (first, last), optical, radar in zip(season.months(), *shares.tolist(), strict=True):
-        count = _count(scenes, first, min(last, season.last_day))
-        months.append([first.isoformat(), last.isoformat(), *count, round(optical, 4), round(radar, 4)])
-    finest = np.unique(np.concatenate(cells)) if cells else np.zeros(0, np.uint64)
+        scenes_had = _count(scenes, first, min(last, season.last_day))
+        months.append([first.isoformat(), last.isoformat(), *scenes_had, round(optical, 4), round(radar, 4)])
+    cells = count_cells(count, lambda number: load(number).cells, max(resolutions), resolutions)
     return {
-        "run": key, "name": name, "bbox": list(bbox), "tiles": number, "pixels": pixels, "pixels_seen": seen,
+        "run": key, "name": name, "bbox": list(bbox), "tiles": count, "pixels": pixels, "pixels_seen": seen,
         "parcels_uneroded": uneroded, "months": months,
-        "cells": {str(level): _count_cells(finest, level) for level in resolutions}, "parcels": len(parcels),
+        "cells": {str(level): rows for level, rows in cells.items()}, "parcels": len(parcels),
+        "holes": [dict(hole) for hole in holes],
     }  # fmt: skip
 
 
@@ -206,13 +208,6 @@ def read_report(
     return _report(note, cells, rows, (parcels or 0) - (rows or 0))
 
 
-def _count_cells(finest: npt.NDArray[np.uint64], level: int) -> int:
-    """Parents at a level of cells that differ."""
-    if not len(finest):
-        return 0
-    return len(np.unique(np.asarray(pa.array(h3ronpy.change_resolution(pa.array(finest), level)))))
-
-
 def _report(
     meta: Mapping[str, Any], cells: Mapping[int, int], parcels: int | None, unseen: int
 ) -> EncodeReport:
@@ -233,6 +228,7 @@ def _report(
         months=months,
         seconds=0.0,
         already=True,
+        holes=tuple(hole["tile"] for hole in meta.get("holes", [])),
     )
 
 

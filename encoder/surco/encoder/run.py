@@ -3,55 +3,73 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
 import shapely
 
 from surco.embedstore import Season, Store
 from surco.encoder.area import project, read_area
 from surco.encoder.catalog import read_scenes
 from surco.encoder.composite import Composite, compose
-from surco.encoder.encode_tile import encode_gathered, gather, sum_pixels
-from surco.encoder.errors import CatalogError, EncoderError
-from surco.encoder.grid import Grid, Window, make_grid
+from surco.encoder.errors import EncoderError
+from surco.encoder.grid import Window, make_grid
 from surco.encoder.grounds import refuse_older
-from surco.encoder.merging import merged_cells
-from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
-from surco.encoder.pool import Sums, merge
-from surco.encoder.protocol import Encoder
-from surco.encoder.rasters import raster_settings
-from surco.encoder.report import EncodeReport, read_report, run_note, with_earlier
+from surco.encoder.parcels import ParcelError, ParcelIndex, read_parcels
+from surco.encoder.protocol import Bools, Encoder
+from surco.encoder.report import EncodeReport
 from surco.encoder.runkey import run_key
+from surco.encoder.runs.committing import COARSEST, Target, commit
+from surco.encoder.runs.folder import RunFolder
+from surco.encoder.runs.local import InProcess
+from surco.encoder.runs.rounds import Patience, do_all
+from surco.encoder.runs.state import driving
+from surco.encoder.runs.work import Recipe, Task, Work
 from surco.encoder.scenes import Scene
-from surco.encoder.staging import Staging, TileSums, to_payload, window_name
-from surco.encoder.tables import cell_batches, parcel_batches
+from surco.encoder.staging import window_name
 
 __all__ = ["Progress", "encode_store"]
 
 Progress = Callable[[int, int, str], None]
 """Told how many of how many tiles are done, and what comes now."""
 
-_COARSEST, _FINEST = 5, 12
-"""Resolutions whose cells hold at most what the sums can (`pool.UNIT`), and at least one pixel of 10 m."""
+_FINEST = 12
+"""Of the resolutions: its cells hold at least one pixel of 10 m."""
+_AT_ONCE = Patience(attempts=1, give_up=False)
+"""Of an area that somebody waits for, what cannot be read is said at once."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """Everything a run is made from; `key` tells two runs apart that would not give the same tables."""
+@dataclass(frozen=True, slots=True)
+class _GridTile:
+    """One window of a grid over an area, as a tile of a run."""
 
-    catalog: str
+    window: Window
+    area: shapely.Geometry
+
+    @property
+    def name(self) -> str:
+        """Row and column: `tile-00012-00003`."""
+        return window_name(self.window)
+
+    def windows(self) -> tuple[Window, ...]:
+        """The one window."""
+        return (self.window,)
+
+    def inside(self, window: Window) -> Bools:
+        """Which pixels of the window lie in the area, (H, W)."""
+        return window.inside(self.area)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scenes:
+    """All scenes of a catalogue, for any window."""
+
     scenes: Sequence[Scene]
-    season: Season
-    encoder: Encoder
-    grid: Grid
-    windows: Sequence[Window]
-    resolutions: tuple[int, ...]
-    parcels: Parcels | None
-    index: ParcelIndex | None
-    key: str
+
+    def composite(self, tile: _GridTile, window: Window, season: Season) -> Composite:
+        """See `work.Observer`."""
+        return compose(self.scenes, window, season)
 
 
 def encode_store(
@@ -96,21 +114,18 @@ def encode_store(
     """
     began = time.monotonic()
     tell = progress or _silent
-    plan = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi)
-    known = _known(plan, store)
+    target, work = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi)
+    known = target.report(store)
     if known is not None:
         tell(known.tiles, known.tiles, "already in the store")
         return replace(known, seconds=time.monotonic() - began)
     if not force:
-        refuse_older(store, encoder.model_id, season, _tables(plan), _ground(plan))
-    staging = Staging(store.staging(plan.key))
-    resumed = _encode_tiles(plan, staging, tell)
-    tell(len(plan.windows), len(plan.windows), "writing tables")
-    _commit(plan, staging, store)
-    store.clear_staging(plan.key)
-    written = _known(plan, store)
+        refuse_older(store, encoder.model_id, season, target.tables, target.ground)
+    resumed = _perform(target, work, store, tell)
+    store.clear_staging(target.key)
+    written = target.report(store)
     if written is None:
-        raise RuntimeError(f"the tables of run {plan.key} are not in {store.path} after their transaction")
+        raise RuntimeError(f"the tables of run {target.key} are not in {store.path} after their transaction")
     return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began)
 
 
@@ -123,7 +138,7 @@ def _plan(
     erode: float,
     resolutions: Sequence[int],
     aoi: str | Path | Sequence[float] | shapely.Geometry | None,
-) -> _Plan:
+) -> tuple[Target, Work]:
     levels = _check(season, store, resolutions)
     area = None if aoi is None else read_area(aoi)
     outlines = None if parcels is None else read_parcels(parcels)
@@ -136,21 +151,28 @@ def _plan(
             "Check the parcels' CRS and the area."
         )
     digest = outlines.digest if outlines is not None else ""
-    key = run_key(scenes, season, encoder, grid, levels, digest, erode)
-    return _Plan(catalog, scenes, season, encoder, grid, list(grid.windows()), levels, outlines, index, key)
-
-
-def _known(plan: _Plan, store: Store) -> EncodeReport | None:
-    count = None if plan.parcels is None else len(plan.parcels.id)
-    return read_report(store, plan.key, plan.encoder.model_id, plan.season, plan.resolutions, count)
+    target = Target(
+        run_key(scenes, season, encoder, grid, levels, digest, erode),
+        _sources(catalog, scenes),
+        season,
+        levels,
+        outlines,
+        project(grid.area, grid.crs, "OGC:CRS84"),
+        scenes,
+        0 if index is None else index.uneroded(grid.area),
+        encoder,
+    )
+    tiles = [_GridTile(window, grid.area) for window in grid.windows()]
+    recipe = Recipe(season, levels[0], outlines, erode)
+    return target, Work(recipe, tiles, lambda _: _Scenes(scenes))
 
 
 def _check(season: Season, store: Store, resolutions: Sequence[int]) -> tuple[int, ...]:
     """The resolutions, finest first; refuses now what the store would refuse after hours of work."""
     levels = tuple(sorted(set(resolutions), reverse=True))
-    if not levels or levels[0] > _FINEST or levels[-1] < _COARSEST:
+    if not levels or levels[0] > _FINEST or levels[-1] < COARSEST:
         raise EncoderError(
-            f"Expected H3 resolutions from {_COARSEST} to {_FINEST}; got {list(resolutions)}. "
+            f"Expected H3 resolutions from {COARSEST} to {_FINEST}; got {list(resolutions)}. "
             "Use 9 and 11, about 300 m and 50 m across."
         )
     if season.start_month != store.start_month:
@@ -161,109 +183,26 @@ def _check(season: Season, store: Store, resolutions: Sequence[int]) -> tuple[in
     return levels
 
 
-def _encode_tiles(plan: _Plan, staging: Staging, tell: Progress) -> int:
-    """Encode every tile that is not staged yet; return how many already were."""
-    resumed = 0
-    with raster_settings():
-        for number, window in enumerate(plan.windows):
-            if staging.has(window_name(window)):
-                resumed += 1
-                continue
-            name = f"tile {number + 1} of {len(plan.windows)}"
-            tell(number, len(plan.windows), f"{name}: composites")
-            composite = compose(plan.scenes, window, plan.season)
-            tell(number, len(plan.windows), f"{name}: vectors")
-            staging.save(window_name(window), to_payload(_encode_window(plan, window, composite)))
+def _perform(target: Target, work: Work, store: Store, tell: Progress) -> int:
+    """Encode every tile that is not staged yet, and write the tables; returns how many already were."""
+    tiles = work.tiles
+
+    def stage(task: Task, text: str) -> None:
+        tell(task.tile, len(tiles), f"tile {task.tile + 1} of {len(tiles)}: {text}")
+
+    folder = RunFolder(store.staging(target.key))
+    with driving(folder, "this process") as driver:
+        encoder = target.encoder
+        resumed = do_all(work, folder, InProcess(stage), lambda: encoder, driver, _AT_ONCE, _silent)
+        tell(len(tiles), len(tiles), "writing tables")
+        commit(target, folder.tiles, [tile.name for tile in tiles], (), store)
     return resumed
 
 
-def _encode_window(plan: _Plan, window: Window, composite: Composite) -> TileSums:
-    gathered = gather(composite, window.lonlat(), window.inside(plan.grid.area).ravel())
-    (vectors,) = encode_gathered(plan.encoder, [gathered])
-    return sum_pixels(window, gathered, vectors, resolution=plan.resolutions[0], parcels=plan.index)
-
-
-def _commit(plan: _Plan, staging: Staging, store: Store) -> None:
-    """Merge the tiles and write all tables in one transaction."""
-    uneroded = 0 if plan.index is None else plan.index.uneroded(plan.grid.area)
-    tiles = (staging.load(window_name(window)) for window in plan.windows)
-    ground = _ground(plan)
-    note = run_note(
-        plan.key,
-        _sources(plan)[0],
-        plan.season,
-        plan.scenes,
-        plan.resolutions,
-        ground.bounds,
-        tiles,
-        uneroded,
-    )
-    if not note["pixels_seen"]:
-        raise CatalogError(
-            f"Expected at least one clear observation in {plan.season}; got {len(plan.scenes)} scenes without "
-            "a usable pixel in the area. Choose another season or area."
-        )
-    model_id, season, sources = plan.encoder.model_id, plan.season, _sources(plan)
-    card = getattr(plan.encoder, "card", None)
-    with store.transaction() as transaction:
-        if isinstance(card, Mapping):
-            transaction.put_model(model_id, card)
-        for level in plan.resolutions:
-            batches = _cell_rows(plan, staging, level)
-            held = transaction.held("cells", model_id, season, level)
-            transaction.put_cells(
-                batches,
-                model_id=model_id,
-                season=season,
-                resolution=level,
-                sources=sources,
-                merge=True,
-                **with_earlier(note, held, level, season, ground),
-            )
-        if plan.parcels is not None:
-            batches = parcel_batches(_parcel_sums(plan, staging), plan.parcels)
-            held = transaction.held("parcels", model_id, season)
-            transaction.put_parcels(
-                batches,
-                model_id=model_id,
-                season=season,
-                sources=sources,
-                merge=True,
-                **with_earlier(note, held, _COARSEST, season, ground),
-            )
-
-
-def _ground(plan: _Plan) -> shapely.Geometry:
-    return project(plan.grid.area, plan.grid.crs, "OGC:CRS84")
-
-
-def _tables(plan: _Plan) -> list[tuple[str, int | None]]:
-    cells: list[tuple[str, int | None]] = [("cells", level) for level in plan.resolutions]
-    return cells if plan.parcels is None else [*cells, ("parcels", None)]
-
-
-def _cell_rows(plan: _Plan, staging: Staging, level: int) -> Iterator[pa.RecordBatch]:
-    def load(number: int) -> Sums:
-        return staging.load(window_name(plan.windows[number])).cells
-
-    for sums in merged_cells(len(plan.windows), load, plan.resolutions[0], level):
-        yield from cell_batches(sums)
-
-
-def _parcel_sums(plan: _Plan, staging: Staging) -> Sums:
-    sums = merge([staging.load(window_name(window)).parcels for window in plan.windows])
-    if not sums.pixels.any():
-        raise ParcelError(
-            "Expected a parcel with at least one pixel that was seen; got none. "
-            "Check the parcels' CRS, or choose another season."
-        )
-    return sums
-
-
-def _sources(plan: _Plan) -> list[str]:
-    """Collections, and the catalogue's address; of a local one only the name, not where it lies."""
-    place = plan.catalog if "://" in plan.catalog else Path(plan.catalog).resolve().name
-    return [place, *sorted({scene.collection for scene in plan.scenes})]
+def _sources(catalog: str, scenes: Sequence[Scene]) -> tuple[str, ...]:
+    """The catalogue's address, of a local one only the name, not where it lies; then collections."""
+    place = catalog if "://" in catalog else Path(catalog).resolve().name
+    return (place, *sorted({scene.collection for scene in scenes}))
 
 
 def _silent(done: int, total: int, text: str) -> None:
