@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import h3
 import h3ronpy
+import h3ronpy.vector
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -48,6 +49,22 @@ def test_an_unknown_place_is_refused(text: str) -> None:
     """The message names what there is."""
     with pytest.raises(PlaceError, match="CL-ML Maule"):
         find_region(text)
+
+
+def test_bounds_leave_out_only_what_is_far() -> None:
+    """Asked for a box, all cells of the region in it come, and few others."""
+    wanted = find_region("Curicó").comunas
+    west, south, east, north = -71.2, -35.05, -71.1, -34.95
+    cells, _ = (np.concatenate(column) for column in zip(*land_cells(wanted), strict=True))
+    near, _ = (
+        np.concatenate(column)
+        for column in zip(*land_cells(wanted, (west, south, east, north)), strict=True)
+    )
+    places = pa.record_batch(h3ronpy.vector.cells_to_coordinates(pa.array(cells)))
+    lon, lat = (places.column(name).to_numpy() for name in ("lng", "lat"))
+    within = cells[(lon > west) & (lon < east) & (lat > south) & (lat < north)]
+    assert len(within) > 500 and np.isin(within, near).all()
+    assert np.isin(near, cells).all() and len(near) < 0.5 * len(cells)
 
 
 def test_cells_of_a_region_are_all_its_cells() -> None:

@@ -29,6 +29,7 @@ from surco.api.making_commands import embed, encode, pretrain, simulate
 from surco.api.meta_commands import meta_train_
 from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels
+from surco.api.plan_commands import plan
 from surco.api.progress import console, plain
 from surco.api.quality_commands import quality
 from surco.api.run_commands import run
@@ -65,6 +66,7 @@ def main() -> None:
 
 
 for command in (
+    plan,
     encode,
     run,
     embed,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import h3ronpy
+import h3ronpy.vector
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -25,6 +26,8 @@ ISO_CODES: Mapping[int, str] = {
 """ISO 3166-2:CL of each region by its official code, from north to south."""
 
 _CELLS_AT_ONCE = 400_000
+_FINE, _REACH_DEGREES, _FINE_REACH_DEGREES = 7, 0.7, 0.06
+"""How far a cell reaches from its centre in degrees of longitude at 60 degrees south: one of resolution 4, and of 7."""
 _WHOLE = ("chile", "cl")
 
 Cells = npt.NDArray[np.uint64]
@@ -60,23 +63,38 @@ def find_region(text: str) -> NamedRegion:
     return found
 
 
-def land_cells(wanted: Sequence[int]) -> Iterator[tuple[Cells, Codes]]:
+def land_cells(
+    wanted: Sequence[int], bounds: tuple[float, float, float, float] | None = None
+) -> Iterator[tuple[Cells, Codes]]:
     """The cells of resolution 9 whose centre lies in some comunas, a few hundred thousand at a time, in no order.
 
     Args:
         wanted: official codes.
+        bounds: west, south, east, north in degrees; cells whose centre lies outside may be left out. None takes all.
 
     Yields:
         (N,) cells and (N,) the comuna of each; all of Chile is 7.7 million.
     """
     cells, codes = membership()
     chosen = np.isin(codes, np.asarray(wanted, np.uint16))
+    if bounds is not None:
+        chosen[chosen] = _near(cells[chosen], bounds)
     cells, codes = cells[chosen], codes[chosen]
     below = 7 ** (FINEST_FACT - resolutions_of(cells).astype(np.int64))
     groups = np.cumsum(below) // _CELLS_AT_ONCE
     for group in np.split(np.arange(len(cells)), np.flatnonzero(np.diff(groups)) + 1):
         fine = pa.array(h3ronpy.change_resolution(pa.array(cells[group]), FINEST_FACT))
         yield fine.to_numpy().astype(np.uint64), np.repeat(codes[group], below[group])
+
+
+def _near(cells: Cells, bounds: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
+    """Facts (N,) that may hold a cell within bounds."""
+    centres = pa.record_batch(h3ronpy.vector.cells_to_coordinates(pa.array(cells)))
+    lon, lat = (centres.column(name).to_numpy() for name in ("lng", "lat"))
+    west, south, east, north = bounds
+    reach = np.where(resolutions_of(cells) < _FINE, _REACH_DEGREES, _FINE_REACH_DEGREES)
+    near: npt.NDArray[np.bool_] = (lon > west - reach) & (lon < east + reach)
+    return near & (lat > south - reach) & (lat < north + reach)
 
 
 @cache

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from surco.encoder.area import project
 from surco.encoder.errors import SceneError
 from surco.encoder.scenes import Scene
 
-__all__ = ["PIXEL_M", "Grid", "Window", "make_grid"]
+__all__ = ["PIXEL_M", "TILE_PIXELS", "Grid", "Window", "make_grid", "to_degrees"]
 
 PIXEL_M = 10.0
 SNAP_M = 20.0
@@ -61,8 +62,7 @@ class Window:
 
     def lonlat(self) -> npt.NDArray[np.float64]:
         """Longitude and latitude of the pixel centres in degrees, (H * W, 2), row by row."""
-        transformer = Transformer.from_crs(self.crs, "OGC:CRS84", always_xy=True)
-        return np.column_stack(transformer.transform(*self.centres()))
+        return to_degrees(self.crs, *self.centres())
 
     def inside(self, area: shapely.Geometry) -> npt.NDArray[np.bool_]:
         """Which pixel centres lie in an area given in `crs`, (H, W)."""
@@ -121,6 +121,17 @@ def make_grid(scenes: Sequence[Scene], area: shapely.Geometry | None = None) -> 
     width = math.ceil((right - left) / SNAP_M) * round(SNAP_M / PIXEL_M)
     height = math.ceil((top - bottom) / SNAP_M) * round(SNAP_M / PIXEL_M)
     return Grid(crs, left, top, width, height, wanted)
+
+
+def to_degrees(crs: str, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Longitude and latitude in degrees of N points of a CRS, (N, 2)."""
+    return np.column_stack(_to_degrees(crs).transform(x, y))
+
+
+@cache
+def _to_degrees(crs: str) -> Transformer:
+    # Making one takes longer than it takes to place a thousand pixels.
+    return Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
 
 
 def _majority_crs(scenes: Sequence[Scene]) -> str:

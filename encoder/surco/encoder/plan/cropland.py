@@ -6,7 +6,6 @@ A mask is named by its file and the file's SHA-256, so that a plan means the sam
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +22,8 @@ from pyproj import Transformer
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from surco.encoder.area import read_area
 from surco.encoder.plan.errors import PlanError
+from surco.encoder.plan.region_files import read_polygons
 
 __all__ = ["Cropland", "file_digest"]
 
@@ -178,14 +177,13 @@ def _raster(path: Path, classes: tuple[int, ...]) -> _Mask:
 
 
 def _polygons(path: Path, classes: tuple[int, ...]) -> _Mask:
-    return _Polygons(read_area(path))
+    return _Polygons(read_polygons(path))
 
 
 def _table(path: Path, classes: tuple[int, ...]) -> _Mask:
-    schema = pq.read_schema(path)
-    if "h3" in schema.names:
+    if "h3" in pq.read_schema(path).names:
         return _cells(pq.read_table(path, columns=["h3"], partitioning=None)["h3"], path)
-    return _Polygons(_geoparquet(path, schema))
+    return _Polygons(read_polygons(path))
 
 
 def _cells(column: pa.ChunkedArray[Any], path: Path) -> _Mask:
@@ -202,23 +200,6 @@ def _cells(column: pa.ChunkedArray[Any], path: Path) -> _Mask:
             f"Expected cells of one resolution in {path}; got {resolutions.tolist()}. Split the file."
         )
     return _Cells(cells, int(resolutions[0]))
-
-
-def _geoparquet(path: Path, schema: pa.Schema) -> shapely.Geometry:
-    try:
-        geo = json.loads((schema.metadata or {})[b"geo"])
-        name = geo["primary_column"]
-        crs = geo["columns"][name].get("crs")
-    except (KeyError, ValueError, TypeError) as error:
-        raise PlanError(
-            f"Expected GeoParquet polygons or a column h3 in {path}; got the columns {', '.join(schema.names)}. "
-            "Write it as GeoParquet 1.1."
-        ) from error
-    shapes = shapely.from_wkb(pq.read_table(path, columns=[name], partitioning=None)[name].to_numpy())
-    if crs is None:
-        return read_area(shapely.union_all(shapes))
-    into = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform
-    return read_area(shapely.union_all(shapely.transform(shapes, into, interleaved=False)))
 
 
 _BY_KIND = {"raster": _raster, "polygons": _polygons, "table": _table}

@@ -21,7 +21,10 @@ from surco.encoder.protocol import Encoder
 from surco.encoder.runkey import RECIPE, describe_scene
 from surco.encoder.scenes import Scene
 
-__all__ = ["ParcelFile", "PlannedModel", "RunPlan"]
+__all__ = ["COARSEST", "FINEST", "ParcelFile", "PlannedModel", "RunPlan"]
+
+COARSEST, FINEST = 5, 12
+"""Resolutions whose cells hold at most what the sums can (`pool.UNIT`), and at least one pixel of 10 m."""
 
 _NEAR_DEGREES = 0.002
 """Around a tile: footprints are drawn roughly."""
@@ -67,7 +70,8 @@ class RunPlan:
         estimate: what the run will take, as `estimates.Estimate.document`; no part of what the run makes.
 
     Raises:
-        PlanError: no tiles, tiles of two grounds or steps, or scenes and a synthetic country at once.
+        PlanError: no tiles, tiles of two grounds or steps, resolutions that no table can have, or scenes and a
+            synthetic country at once.
     """
 
     region: str
@@ -86,6 +90,11 @@ class RunPlan:
             raise PlanError(
                 f"Expected a plan of tiles that share one ground and step; got {len(self.tiles)} tiles. "
                 "Make one plan for each region."
+            )
+        if not self.resolutions or not all(COARSEST <= level <= FINEST for level in self.resolutions):
+            raise PlanError(
+                f"Expected H3 resolutions from {COARSEST} to {FINEST}; got {list(self.resolutions)}. "
+                "Use 9 and 11, about 300 m and 50 m across."
             )
         if self.simulated and self.scenes:
             raise PlanError(

@@ -35,13 +35,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
-    """Composites of scenes; those that do not touch a window are not read."""
+    """Composites of scenes; none is read that does not touch a window, or for a window without a place that counts."""
 
     scenes: Sequence[Scene]
 
     def composite(self, tile: LandTile, window: Window, season: Season) -> Composite:
         """See `Source.composite`; raises SceneError for a scene that cannot be read."""
-        return compose(self.scenes, window, season)
+        return compose(self.scenes if tile.inside(window).any() else (), window, season)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from surco.embedstore import Season
 from surco.encoder.channels import CHANNELS, OPTICAL, RADAR
 from surco.encoder.composite import Composite
-from surco.encoder.grid import Window
+from surco.encoder.grid import Window, to_degrees
 from surco.encoder.plan.land_bank import KINDS, LandBank, land_bank
 from surco.encoder.plan.place_noise import mixed, normal, uniform
-from surco.encoder.plan.tiles import TILE_M, LandTile, to_degrees
+from surco.encoder.plan.tiles import TILE_M, LandTile
 from surco.encoder.tile import Tile
 
 __all__ = ["synthetic_composite"]

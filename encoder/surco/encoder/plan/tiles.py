@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
-from pyproj import Transformer
 
-from surco.encoder.grid import PIXEL_M, TILE_PIXELS, Window
+from surco.encoder.grid import PIXEL_M, TILE_PIXELS, Window, to_degrees
 from surco.encoder.plan.errors import PlanError
 from surco.encoder.plan.ground import EVERYWHERE, Ground
 
-__all__ = ["TILE_M", "WINDOWS", "LandTile", "tile_name", "to_degrees", "zone_of"]
+__all__ = ["TILE_M", "WINDOWS", "LandTile", "tile_name", "zone_of"]
 
 TILE_M = 10_240.0
 """Side of a tile: 1,024 pixels of 10 m, a whole number of pixels of 20 m as well."""
@@ -156,13 +154,3 @@ def tile_name(zone: int, column: int, row: int) -> str:
 def zone_of(longitude: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """The UTM zone of each longitude in degrees: strips of six degrees, a meridian belongs to the one east of it."""
     return (np.floor((longitude + 180.0) / 6.0).astype(np.int64) % _ZONES) + 1
-
-
-def to_degrees(crs: str, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Degrees:
-    """Longitude and latitude of points of a CRS, (N, 2)."""
-    return np.column_stack(_transformer(crs).transform(x, y))
-
-
-@cache
-def _transformer(crs: str) -> Transformer:
-    return Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
