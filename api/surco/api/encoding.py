@@ -40,6 +40,8 @@ class EncodeRequest:
     erode: float = 0.0
     as_of: date | None = None
     force: bool = False
+    device: str = "auto"
+    precision: str | None = None
 
 
 def encode_into(
@@ -56,7 +58,7 @@ def encode_into(
         EmbedstoreError: no season, or a store that cannot be written.
     """
     resolutions, aoi = parse_resolutions(request.resolutions), parse_area(request.aoi)
-    encoder = load_encoder(request.model)
+    encoder = load_encoder(request.model, request.device, request.precision)
     season = as_of_day(parse_season(request.season, request.store), request.as_of)
     with store_to_fill(request.store, season) as store:
         return encode_store(

@@ -24,6 +24,18 @@ MODEL = click.option(
     help="Encoder: surco-nano, presto, galileo-nano, rslearn:NAME, band-mean, or a .safetensors file.",
 )
 
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto (a GPU where there is one), cpu or cuda (docs/gpu.md).",
+)
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Of our own encoders; float32 on a CPU and bfloat16 on a GPU if left out.",
+)
+
 
 @click.command()
 @click.option("--stac", "catalog", help="STAC catalogue: a folder, a catalog.json, or the URL of an API.")
@@ -48,6 +60,8 @@ MODEL = click.option(
     help="Last day of a season still growing, such as 2025-01-31; encode again with a later one (docs/updating.md).",
 )
 @click.option("--force", is_flag=True, help="Replace vectors of a later day by those as of an earlier one.")
+@DEVICE
+@PRECISION
 @click.option(
     "--plan",
     type=click.Path(path_type=Path),
@@ -73,6 +87,8 @@ def encode(
     workers: int | None,
     ray: str | None,
     retry_failed: bool,
+    device: str,
+    precision: str | None,
 ) -> None:
     """Encode the scenes of a season into the cells and parcels of a store: of an area, or as a plan says.
 
@@ -91,7 +107,9 @@ def encode(
     from surco.api.encoding import EncodeRequest, describe_report, encode_into
 
     day = None if as_of is None else as_of.date()
-    request = EncodeRequest(catalog, season, store_path, parcels, res, aoi, model, erode, day, force)
+    request = EncodeRequest(
+        catalog, season, store_path, parcels, res, aoi, model, erode, day, force, device, precision
+    )
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
     click.echo(describe_report(done, store_path))
@@ -101,7 +119,18 @@ def _refuse_beside_plan(ctx: click.Context) -> None:
     """What a plan says is not said twice."""
     given = [
         name
-        for name in ("catalog", "season", "parcels", "res", "aoi", "model", "erode", "as_of")
+        for name in (
+            "catalog",
+            "season",
+            "parcels",
+            "res",
+            "aoi",
+            "model",
+            "erode",
+            "as_of",
+            "device",
+            "precision",
+        )
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if given:
@@ -122,12 +151,16 @@ def _refuse_beside_plan(ctx: click.Context) -> None:
     type=click.FloatRange(min=0.0, min_open=True),
     help="What reflectances are multiplied by to lie between 0 and 1: 0.0001 for ten-thousandths.",
 )
-def embed(samples: Path, out: Path, model: str, reflectance_scale: float) -> None:
+@DEVICE
+@PRECISION
+def embed(
+    samples: Path, out: Path, model: str, reflectance_scale: float, device: str, precision: str | None
+) -> None:
     """Embed a table of labelled series (docs/samples.md)."""
     from surco.encoder import embed_samples, load_encoder
 
     with noting(SamplesWarning), progress_bar("embed") as report:
-        encoder = load_encoder(model)
+        encoder = load_encoder(model, device, precision)
         done = embed_samples(samples, out, encoder, reflectance_scale=reflectance_scale, progress=report)
     note = f", {done.without_value} without any valid value (null)" if done.without_value else ""
     click.echo(f"{done.rows} rows{note} from {', '.join(done.channels)} -> {out}")

@@ -91,7 +91,8 @@ def encode_gathered(encoder: Encoder, windows: Sequence[Gathered]) -> list[Float
     Raises:
         ModelError: the encoder returns anything but unit vectors of its dimension.
     """
-    found = [_encode_block(encoder, windows, block) for block in _blocks([len(w.rows) for w in windows])]
+    blocks = _blocks([len(w.rows) for w in windows], getattr(encoder, "at_once", BLOCK_PIXELS))
+    found = [_encode_block(encoder, windows, block) for block in blocks]
     vectors = np.concatenate([np.empty((0, encoder.dimension), np.float32), *found])
     ends = np.cumsum([len(window.rows) for window in windows])
     return [_spread(w, part) for w, part in zip(windows, np.split(vectors, ends[:-1]), strict=True)]
@@ -131,10 +132,10 @@ def encode_pixels(
     return vectors
 
 
-def _blocks(counts: Sequence[int]) -> Iterator[list[tuple[int, slice]]]:
-    """Blocks of `BLOCK_PIXELS` series, the last one shorter: which rows of which windows."""
+def _blocks(counts: Sequence[int], size: int) -> Iterator[list[tuple[int, slice]]]:
+    """Blocks of `size` series, the last one shorter: which rows of which windows."""
     block: list[tuple[int, slice]] = []
-    room = BLOCK_PIXELS
+    room = size
     for number, count in enumerate(counts):
         start = 0
         while start < count:
@@ -144,7 +145,7 @@ def _blocks(counts: Sequence[int]) -> Iterator[list[tuple[int, slice]]]:
             start = stop
             if not room:
                 yield block
-                block, room = [], BLOCK_PIXELS
+                block, room = [], size
     if block:
         yield block
 

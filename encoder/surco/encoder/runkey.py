@@ -35,7 +35,7 @@ def run_key(
     Args:
         scenes: of the run.
         season: with its `as_of`.
-        encoder: its id and, where it has one, its card.
+        encoder: its id and, where it has them, its card and the precision that it works in.
         grid: with the area.
         resolutions: of the cells.
         parcels: digest of the parcel file, empty without.
@@ -45,13 +45,19 @@ def run_key(
         "recipe": RECIPE,
         "scenes": [describe_scene(scene) for scene in scenes],
         "season": [season.start.isoformat(), season.last_day.isoformat()],
-        "model": [encoder.model_id, encoder.dimension, getattr(encoder, "card", None)],
+        "model": [encoder.model_id, encoder.dimension, getattr(encoder, "card", None), *_digits(encoder)],
         "grid": [grid.crs, grid.left, grid.top, grid.width, grid.height, grid.area.wkb_hex],
         "resolutions": sorted(resolutions),
         "parcels": [parcels, float(erode) if parcels else 0.0],
     }
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _digits(encoder: Encoder) -> list[str]:
+    """Of an encoder that does not work in float32, what it works in."""
+    digits = getattr(encoder, "digits", None)
+    return [] if digits is None else [digits]
 
 
 def describe_scene(scene: Scene) -> list[object]:

@@ -1,4 +1,4 @@
-"""Our own encoder behind the `Encoder` protocol: blocks of series through the network on CPU or GPU."""
+"""Our own encoder behind the `Encoder` protocol: series through the network on a CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from surco.encoder.arithmetic import Arithmetic, choose_arithmetic, forward_of
+from surco.encoder.blocks import OverlappedBlocks, plain_blocks
 from surco.encoder.checkpoint import WEIGHTS, load_checkpoint
 from surco.encoder.errors import ModelError
 from surco.encoder.model import SeriesEncoder
@@ -15,31 +17,49 @@ from surco.encoder.protocol import Bools, Dates, Floats
 
 __all__ = ["SurcoEncoder"]
 
-BLOCK = 2048
-
 
 class SurcoEncoder:
     """The shipped network, or one trained elsewhere, as an `Encoder`.
 
+    On a CPU it works in float32: the same bits whatever the blocks, and those that earlier versions gave. On a GPU the
+    trunk is bfloat16 and compiled, a block is a tile's window, and copies overlap with the work.
+
     Args:
         path: a `.safetensors` file with its JSON card beside it.
-        device: "cpu", "cuda", or None to take a GPU where there is one.
+        device: "auto", "cpu", "cuda" or "cuda:1"; see `choose_arithmetic`.
+        precision: "float32" or "bfloat16"; None takes the device's own.
+
+    Raises:
+        ModelError: no such file, or no such device.
     """
 
-    def __init__(self, path: Path = WEIGHTS / "surco-nano.safetensors", device: str | None = None) -> None:
-        self.model, self.card = load_checkpoint(path)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model.to(self.device)
+    def __init__(
+        self,
+        path: Path = WEIGHTS / "surco-nano.safetensors",
+        device: str = "auto",
+        precision: str | None = None,
+    ) -> None:
+        model, self.card = load_checkpoint(path)
+        self._set_up(model, choose_arithmetic(device, precision))
 
     @classmethod
     def of_model(
-        cls, model: SeriesEncoder, card: dict[str, Any], device: torch.device | str = "cpu"
+        cls, model: SeriesEncoder, card: dict[str, Any], arithmetic: Arithmetic | None = None
     ) -> SurcoEncoder:
-        """An encoder of a network in memory; `card` names it under `model_id`."""
+        """An encoder of a network in memory; `card` names it under `model_id`. None works in float32 on the CPU."""
         encoder = cls.__new__(cls)
-        encoder.model, encoder.card, encoder.device = model.eval(), card, torch.device(device)
-        encoder.model.to(encoder.device)
+        encoder.card = card
+        encoder._set_up(model.eval(), arithmetic or Arithmetic(torch.device("cpu")))
         return encoder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes of ours, each of which sets its own device up."""
+        return SurcoEncoder.of_model, (self.model, self.card, self.arithmetic)
+
+    def _set_up(self, model: SeriesEncoder, arithmetic: Arithmetic) -> None:
+        self.model = model.to(arithmetic.device)
+        self._forward, self.arithmetic = forward_of(self.model, arithmetic)
+        self._overlapped = OverlappedBlocks(self._forward, self.arithmetic, self.dimension)
 
     @property
     def model_id(self) -> str:
@@ -50,6 +70,17 @@ class SurcoEncoder:
     def dimension(self) -> int:
         """Length of a vector."""
         return self.model.config.dimension
+
+    @property
+    def digits(self) -> str | None:
+        """What tells its vectors from those of float32, which are the same to rounding; None where they are."""
+        precision = self.arithmetic.precision
+        return None if precision == torch.float32 else str(precision).removeprefix("torch.")
+
+    @property
+    def at_once(self) -> int:
+        """Series that are best given in one call."""
+        return max(self.arithmetic.block, 8192)
 
     def encode(self, values: Floats, valid: Bools, dates: Dates, lonlat: Floats, static: Floats) -> Floats:
         """See `protocol.Encoder.encode`.
@@ -67,23 +98,12 @@ class SurcoEncoder:
                 f"Expected values and valid (N, T, {self.model.config.channels}) and dates (T,) or (N, T), got "
                 f"{values.shape}, {valid.shape}, {dates.shape}. Build them with channels.CHANNELS in order."
             )
-        valid = valid & np.isfinite(values)
-        seen = valid.any(axis=(1, 2))
         days = np.broadcast_to(dates.astype("datetime64[D]").astype(np.float32), (n, t))
+        places = (np.asarray(each, np.float32) for each in (lonlat, static))
+        arrays = (np.asarray(values, np.float32), valid, days, *places)
         out = np.full((n, self.dimension), np.nan, np.float32)
-        rows = np.flatnonzero(seen)
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
-            out[block] = self._encode_block(
-                values[block], valid[block], days[block], lonlat[block], static[block]
-            )
-        return out
-
-    def _encode_block(self, *arrays: Any) -> Floats:
-        values, valid, days, lonlat, static = (
-            torch.from_numpy(np.ascontiguousarray(a)).to(self.device) for a in arrays
-        )
-        with torch.inference_mode():
-            vectors = self.model(torch.nan_to_num(values), valid, days, lonlat.float(), static.float())
-        out: Floats = vectors.float().cpu().numpy()
+        if self.arithmetic.device.type == "cuda":
+            self._overlapped.run(arrays, out)
+        else:
+            plain_blocks(self._forward, self.arithmetic, arrays, out)
         return out

@@ -71,7 +71,7 @@ def fine_tune(
         [str(x) for x in series.label] if labels is None else labels,
         _own_groups(series) if groups is None else groups,
         encoder.model.config,
-        encoder.device,
+        encoder.arithmetic.device,
     )
     losses = held_out_losses(encoder.model, task, loop, folds, seed, progress) if folds else None
     taken = steps if losses is None else looks(steps)[int(np.argmin(losses))]
@@ -113,7 +113,7 @@ def renamed(encoder: SurcoEncoder, model: SeriesEncoder, record: dict[str, Any])
     root = str(card["model_id"]).split(".tuned-")[0]
     before = [*card.get("tuned", []), {"from": card["model_id"], **record}]
     card |= {"model_id": f"{root[:100]}.tuned-{digest.hexdigest()[:12]}", "tuned": before}
-    return SurcoEncoder.of_model(model, card, encoder.device)
+    return SurcoEncoder.of_model(model, card, encoder.arithmetic)
 
 
 def require_ours(encoder: object) -> None:
