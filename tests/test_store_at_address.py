@@ -369,3 +369,19 @@ def test_the_command_takes_addresses(url: str) -> None:
         assert done.exit_code == 0, done.output
     refused = run(main, ["sql", f"{url}-none", "SELECT 1"])
     assert refused.exit_code == 2 and f"{url}-none" in " ".join(refused.output.split()).replace(" ", "")
+
+
+def test_a_backup_goes_to_an_address_and_comes_from_one(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store at an address is backed up to another one, and restored to a third."""
+    from surco.api.backing_up.backing import back_up
+    from surco.api.backing_up.restoring import check_backup, restore
+
+    fill(Store.create(url))
+    done = back_up(root_of(url), f"{url}-backups", None)
+    assert done.files == len(check_backup(f"{url}-backups").files)
+    elsewhere(monkeypatch, tmp_path / "other")
+    restore(f"{url}-backups", root_of(f"{url}-again"), None)
+    assert Store.open(f"{url}-again").read("cells").num_rows == 60
+    assert not verify(f"{url}-again").damage

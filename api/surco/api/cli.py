@@ -16,6 +16,7 @@ from surco.adapters import AdapterError
 from surco.api.adapter_commands import adapters
 from surco.api.area_commands import areas
 from surco.api.asking_commands import demo, map_
+from surco.api.backup_commands import backup, restore_
 from surco.api.boundary_commands import boundaries
 from surco.api.client_teaching_commands import at
 from surco.api.disaggregating_commands import disaggregate
@@ -90,6 +91,8 @@ for command in (
     index,
     quality,
     store,
+    backup,
+    restore_,
     serve,
     keys,
     at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from surco.api.errors import ApiError
 
 __all__ = [
+    "BackupError",
     "BusyError",
     "ConflictError",
     "ExportError",
@@ -27,6 +28,10 @@ __all__ = [
 
 class SettingsError(ApiError):
     """Settings that cannot work."""
+
+
+class BackupError(ApiError):
+    """A backup that cannot be taken, read or restored."""
 
 
 class StateError(ApiError):

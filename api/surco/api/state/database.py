@@ -36,13 +36,21 @@ class Database:
         self._counters = counters
 
     @classmethod
-    def open(cls, store: Path, url: str | None = None, connections: int = CONNECTIONS) -> Database:
+    def open(
+        cls,
+        store: Path,
+        url: str | None = None,
+        connections: int = CONNECTIONS,
+        *,
+        revision: str | None = None,
+    ) -> Database:
         """Open the database, and make or migrate its tables.
 
         Args:
             store: the store's folder; without `url` the state is `.server/state.sqlite` in it (see `state_folder`).
             url: as SQLAlchemy writes it, "postgresql://user@host/name" or "sqlite:////path".
             connections: held at most, of PostgreSQL, which has a hundred for everybody unless told otherwise.
+            revision: the migration to bring it to; None is the latest.
 
         Raises:
             StateError: a URL that cannot be read, no such server, or a database of a newer Surco. The message never
@@ -52,7 +60,7 @@ class Database:
             _sqlite(state_folder(store) / "state.sqlite") if url is None else _by_url(url, max(2, connections))
         )
         try:
-            migrate(engine)
+            migrate(engine, revision)
             counters = _counters(engine)
         except (OperationalError, DBAPIError) as error:
             raise StateError(
@@ -71,6 +79,15 @@ class Database:
         """A transaction that reads."""
         with self._engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that reads one state of all tables, whatever others write meanwhile."""
+        with self._engine.connect() as connection:
+            if self.kind == "postgresql":  # SQLite's transactions never read anything else
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

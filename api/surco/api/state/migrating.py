@@ -15,8 +15,12 @@ __all__ = ["migrate"]
 _LOCK = 0x5C0_4C0  # any number that no other program on the same database uses
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, revision: str | None = None) -> None:
     """Run what is missing of `surco/api/state/migrations`, all or nothing.
+
+    Args:
+        engine: of the database.
+        revision: how far, where it is not there yet or farther; None is the latest.
 
     Raises:
         StateError: a database that a newer Surco has migrated.
@@ -26,16 +30,25 @@ def migrate(engine: Engine) -> None:
 
     with as_file(files("surco.api.state") / "migrations") as folder:
         script = ScriptDirectory(str(folder))
-        newest = script.get_current_head()
+        wanted = revision or script.get_current_head()
+        if wanted not in {each.revision for each in script.walk_revisions()}:
+            raise StateError(
+                f"Expected rows of this Surco's database or an older one's, got migration {wanted!r}, which it does "
+                "not know. Install the newer Surco that wrote them."
+            )
         options = {"surco_writes": True}
         with engine.connect().execution_options(**options) as connection, connection.begin():
             _one_at_a_time(connection)
             context = MigrationContext.configure(connection)
-            if context.get_current_revision() != newest:
-                _upgrade(connection, script, context.get_current_revision(), folder)
+            present = context.get_current_revision()
+            before = {each.revision for each in script.iterate_revisions(wanted, "base")} - {wanted}
+            if present in (None, *before) or (revision is None and present != wanted):
+                _upgrade(connection, script, present, folder, wanted)
 
 
-def _upgrade(connection: Connection, script: Any, present: str | None, folder: Path) -> None:
+def _upgrade(
+    connection: Connection, script: Any, present: str | None, folder: Path, wanted: str | None
+) -> None:
     from alembic.config import Config
     from alembic.operations import Operations
     from alembic.runtime.environment import EnvironmentContext
@@ -48,7 +61,7 @@ def _upgrade(connection: Connection, script: Any, present: str | None, folder: P
         )
 
     def steps(revision: Any, context: Any) -> Any:
-        return script._upgrade_revs("head", revision)
+        return script._upgrade_revs(wanted, revision)
 
     with EnvironmentContext(Config(), script, fn=steps) as environment:
         environment.configure(connection=connection, transactional_ddl=False)

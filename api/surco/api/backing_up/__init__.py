@@ -1,0 +1,1 @@
+"""Backup and restore of a store and its server's database."""
