@@ -46,6 +46,7 @@ class Band:
         scale, offset: value = number * scale + offset.
         nodata: the number that means nothing was seen; None where only the raster can say.
         decibel: True where the values are decibel, not linear power.
+        public: True where it came from a catalogue of the public network: no private address is asked for it.
     """
 
     href: str
@@ -53,6 +54,7 @@ class Band:
     offset: float = 0.0
     nodata: float | None = None
     decibel: bool = False
+    public: bool = False
 
 
 def find_bands(assets: Mapping[str, Json], properties: Json, sensor: str) -> dict[str, Band]:

@@ -1,89 +1,85 @@
-"""Scenes out of a STAC catalogue: a folder, an address, or an API."""
+"""Scenes out of a STAC catalogue: a folder, an address, an API, or a public archive by its name."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlparse
 
 import pystac
 import pystac_client
 import shapely
-from pystac.stac_io import DefaultStacIO
 from pystac_client.exceptions import APIError
-from pystac_client.stac_api_io import StacApiIO
 
-from surco.encoder.errors import CatalogError, SceneError
+from surco.encoder.catalog_reader import CatalogReader
+from surco.encoder.errors import CatalogError, NoScenesError
+from surco.encoder.leading import checked
+from surco.encoder.providers import PROVIDERS, Access, Provider, find_provider
+from surco.encoder.reading.addresses import bare, is_remote, redacted
+from surco.encoder.reading.guard import PrivateAddressFailure
 from surco.encoder.scenes import Scene, check_bands, scene_from_item, sensor_of
 
 __all__ = ["read_scenes"]
 
-_TIMEOUT_S = 60.0
-_RETRIES = 3
 _API_COLLECTIONS = (
     ("sentinel-2-c1-l2a", "sentinel-2-l2a"),
     ("sentinel-1-rtc",),
     ("cop-dem-glo-30",),
 )
 """For each sensor the collections of public APIs, best first. Earth Search's older Sentinel-2 collection has
-items whose offset flag is wrong (Element84/earth-search issue 71), so its Collection 1 comes before it."""
-
-
-class _Reader(DefaultStacIO):
-    """Reads JSON with retries and a time limit; one from the network leads to no local file."""
-
-    def __init__(self, local: bool) -> None:
-        super().__init__()
-        self.web = StacApiIO(timeout=_TIMEOUT_S, max_retries=_RETRIES)
-        self._local = local
-
-    def read_text_from_href(self, href: str, *args: Any, **kwargs: Any) -> str:
-        if _is_remote(href):
-            return self.web.request(href)
-        if not self._local:
-            raise CatalogError(
-                f"Expected links to http(s) addresses in a catalogue from the network; got {href!r}. "
-                "Copy the catalogue to a local folder if you trust it."
-            )
-        return Path(href.removeprefix("file://")).read_text("utf-8")
+items whose offset flag is wrong (Element84/earth-search issues 66 and 71), so its Collection 1 comes before it."""
 
 
 def read_scenes(
-    catalog: str | Path, start: date, end: date, area: shapely.Geometry | None = None
+    catalog: str | Path | Provider,
+    start: date,
+    end: date,
+    area: shapely.Geometry | None = None,
+    access: Access | None = None,
 ) -> list[Scene]:
     """List the scenes of a season that touch an area, in order of time.
 
     Args:
-        catalog: a folder with a `catalog.json`, the path or address of such a file, or the address of an API.
+        catalog: a folder with a `catalog.json`, the path or address of such a file, the address of an API, or the
+            name of an archive (`providers.PROVIDERS`), also with one of its collections (`NAME/COLLECTION`).
         start: first day.
         end: last day, included. Elevation models have no season.
         area: in degrees, OGC:CRS84; None takes the whole catalogue. An API needs one.
+        access: knows which addresses are signed when they are read, and which buckets may be asked.
 
     Raises:
         CatalogError: unreachable, not a STAC catalogue, empty, or without a scene in the season or the area.
         SceneError: a scene without the bands it needs.
     """
-    href = _root(catalog)
-    reader = _Reader(local=not _is_remote(href))
+    provider = catalog if isinstance(catalog, Provider) else find_provider(str(catalog))
+    href = provider.api if provider else _root(str(catalog))
+    choices = provider.collections if provider else _API_COLLECTIONS
+    access = access or Access()
+    reader = CatalogReader(href, access)
     try:
-        return _select(_items(href, reader, start, end, area), href, start, end, area)
-    except (APIError, OSError) as error:
+        items = _items(href, reader, start, end, area, choices)
+        return _select(items, href, start, end, area, partial(checked, reader.place, access))
+    except (APIError, OSError, PrivateAddressFailure) as error:
         raise CatalogError(
-            f"Expected a STAC catalogue at {catalog}; got no answer: {_reason(error)}. "
+            f"Expected a STAC catalogue at {bare(href)}; got no answer: {_reason(error)}. "
             "Check the path or the address, and that the server can be reached."
         ) from error
     except (pystac.STACError, pystac.STACTypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CatalogError(
-            f"Expected STAC JSON in the catalogue {catalog}; got something else: {_reason(error)}. "
+            f"Expected STAC JSON in the catalogue {bare(href)}; got something else: {_reason(error)}. "
             "Check the file, or validate the catalogue."
         ) from error
 
 
 def _select(
-    items: Iterable[pystac.Item], href: str, start: date, end: date, area: shapely.Geometry | None
+    items: Iterable[pystac.Item],
+    href: str,
+    start: date,
+    end: date,
+    area: shapely.Geometry | None,
+    admit: Callable[[Scene], Scene],
 ) -> list[Scene]:
     days: list[date] = []
     scenes, elsewhere, total = [], 0, 0
@@ -97,9 +93,9 @@ def _select(
             continue
         if sensor != "dem" and not _in_season(item, start, end, days):
             continue
-        scenes.append(_checked(scene_from_item(item, sensor), href))
+        scenes.append(admit(scene_from_item(item, sensor)))
     if not any(scene.sensor != "dem" for scene in scenes):
-        raise CatalogError(_nothing(href, start, end, total, elsewhere, days))
+        raise NoScenesError(_nothing(bare(href), start, end, total, elsewhere, days))
     check_bands(scenes)
     return sorted(scenes, key=lambda scene: (scene.datetime, scene.id))
 
@@ -129,17 +125,22 @@ def _nothing(href: str, start: date, end: date, total: int, elsewhere: int, days
 
 
 def _items(
-    href: str, reader: _Reader, start: date, end: date, area: shapely.Geometry | None
+    href: str,
+    reader: CatalogReader,
+    start: date,
+    end: date,
+    area: shapely.Geometry | None,
+    choices: Sequence[Sequence[str]],
 ) -> Iterator[pystac.Item]:
     document = json.loads(reader.read_text(href))
     if not isinstance(document, dict) or document.get("type") not in ("Catalog", "Collection"):
         kind = document.get("type", "no type") if isinstance(document, dict) else "a list"
         raise CatalogError(
-            f'Expected a STAC catalogue (JSON with "type": "Catalog" or "Collection") at {href}; got {kind}. '
+            f'Expected a STAC catalogue (JSON with "type": "Catalog" or "Collection") at {bare(href)}; got {kind}. '
             "Give the catalogue's folder, its catalog.json, or the address of a STAC API."
         )
     if document.get("conformsTo"):
-        return _search(href, reader, start, end, area)
+        return _search(href, reader, start, end, area, choices)
     return _walk(pystac.read_file(href, stac_io=reader))
 
 
@@ -158,22 +159,27 @@ def _walk(root: pystac.STACObject) -> Iterator[pystac.Item]:
 
 
 def _search(
-    href: str, reader: _Reader, start: date, end: date, area: shapely.Geometry | None
+    href: str,
+    reader: CatalogReader,
+    start: date,
+    end: date,
+    area: shapely.Geometry | None,
+    choices: Sequence[Sequence[str]],
 ) -> Iterator[pystac.Item]:
     if area is None:
         raise CatalogError(
-            f"Expected an area to search the API {href} for; got none. "
+            f"Expected an area to search the API {bare(href)} for; got none. "
             "Give a bounding box or a GeoJSON file (--aoi)."
         )
     client = pystac_client.Client.open(href, stac_io=reader.web)
     offered = {collection.id for collection in client.get_collections()}
-    if not any(name in offered for names in _API_COLLECTIONS for name in names):
+    if not any(name in offered for names in choices for name in names):
         raise CatalogError(
-            f"Expected one of the collections {', '.join(n for ns in _API_COLLECTIONS for n in ns)} "
-            f"at {href}; got {', '.join(sorted(offered)) or 'none'}. Use an API that has them."
+            f"Expected one of the collections {', '.join(n for ns in choices for n in ns)} "
+            f"at {bare(href)}; got {', '.join(sorted(offered)) or 'none'}. Use an API that has them."
         )
     span = (datetime.combine(start, time.min, UTC), datetime.combine(end, time(23, 59, 59), UTC))
-    for names in _API_COLLECTIONS:
+    for names in choices:
         for name in (n for n in names if n in offered):
             when = None if "dem" in name else span
             found = list(client.search(collections=[name], bbox=area.bounds, datetime=when).items())
@@ -182,42 +188,25 @@ def _search(
                 break
 
 
-def _checked(scene: Scene, catalog: str) -> Scene:
-    """Only files and http(s): a catalogue from the network cannot point a raster reader at local files."""
-    for name, band in scene.bands.items():
-        scheme = urlparse(band.href).scheme
-        allowed = scheme in ("http", "https") or (not _is_remote(catalog) and scheme in ("", "file"))
-        if not allowed or band.href.startswith("/vsi"):
-            places = "an http(s) address" if _is_remote(catalog) else "a file or an http(s) address"
-            raise SceneError(
-                f"Expected {places} for band {name} of scene {scene.id}; got {band.href!r}. "
-                "Use a catalogue whose assets are reachable that way."
-            )
-    return scene
-
-
-def _root(catalog: str | Path) -> str:
-    text = str(catalog)
-    if _is_remote(text):
-        return text
+def _root(text: str) -> str:
+    if is_remote(text):
+        folder = text.startswith("s3://") and not text.endswith(".json")
+        return f"{text.rstrip('/')}/catalog.json" if folder else text
     path = Path(text).expanduser().resolve()
     if not path.exists():
         raise CatalogError(
-            f"Expected a STAC catalogue at {catalog}; got no such file or folder. Check the path."
+            f"Expected a STAC catalogue at {text}; got no such file or folder. "
+            f"Check the path, or name an archive: {', '.join(PROVIDERS)}."
         )
     if path.is_dir():
         found = [p for p in (path / "catalog.json", path / "collection.json") if p.is_file()]
         if not found:
             raise CatalogError(
-                f"Expected a catalog.json in the folder {catalog}; got none. "
+                f"Expected a catalog.json in the folder {text}; got none. "
                 "Give the catalogue's own folder or file."
             )
         path = found[0]
     return str(path)
-
-
-def _is_remote(href: str) -> bool:
-    return urlparse(href).scheme in ("http", "https")
 
 
 def _flat(bbox: list[float]) -> tuple[float, float, float, float]:
@@ -228,4 +217,4 @@ def _flat(bbox: list[float]) -> tuple[float, float, float, float]:
 
 def _reason(error: Exception) -> str:
     cause = f" ({error.__cause__})" if error.__cause__ else ""
-    return f"{type(error).__name__}: {error}{cause}".replace("\n", " ")[:500]
+    return redacted(f"{type(error).__name__}: {error}{cause}".replace("\n", " "))[:500]

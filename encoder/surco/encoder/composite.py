@@ -6,9 +6,13 @@ decibel. What nobody saw in a month is not valid in it; nothing is filled in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +22,12 @@ from scipy.ndimage import binary_dilation
 
 from surco.embedstore import Season
 from surco.encoder.area import project
+from surco.encoder.assets import Band
 from surco.encoder.channels import CHANNELS, OPTICAL, RADAR, describe
 from surco.encoder.grid import Window
 from surco.encoder.protocol import Bools, Floats
 from surco.encoder.rasters import read_band
+from surco.encoder.reader import Reader, shared_reader
 from surco.encoder.scenes import Scene, Sensor
 from surco.encoder.terrain import read_terrain
 from surco.encoder.tile import Tile
@@ -29,7 +35,11 @@ from surco.encoder.tile import Tile
 __all__ = ["Composite", "compose"]
 
 Counts = npt.NDArray[np.uint16]
-_Read = Callable[[Scene, Window], Floats | None]
+_Passes = Sequence[Sequence[Scene]]
+_Month = tuple[_Passes, _Passes]
+"""Overpasses of Sentinel-2 and of Sentinel-1, each the cuts of one, in order of time."""
+_Parts = Iterator[Floats | None]
+"""What was read of each scene, in the order of `_tasks`."""
 
 UNUSABLE = (0, 1, 3, 8, 9, 10)
 """Scene classes that say nothing of the land: no data, defective, cloud shadow, cloud (medium, high), thin cirrus.
@@ -58,13 +68,18 @@ class Composite:
     n_radar: Counts
 
 
-def compose(scenes: Sequence[Scene], window: Window, season: Season) -> Composite:
+def compose(
+    scenes: Sequence[Scene], window: Window, season: Season, reader: Reader | None = None
+) -> Composite:
     """Make the monthly composites of one window.
+
+    Scenes are read many at a time; they are put together in order of time, so that no bit depends on which came first.
 
     Args:
         scenes: of the season, any order; those that do not touch the window are not read.
         window: of the grid.
         season: twelve months; nothing after `season.last_day` is read.
+        reader: who reads; that of the process where None is given.
 
     Returns:
         A tile of T = 12 composites: a month's date is the mean of its acquisitions, its middle where there is none.
@@ -72,22 +87,45 @@ def compose(scenes: Sequence[Scene], window: Window, season: Season) -> Composit
     Raises:
         SceneError: a scene that cannot be read or has no CRS.
     """
+    reader = reader or shared_reader()
     near = _touching(scenes, window)
+    months = [_month(near, first, min(last, season.last_day)) for first, last in season.months()]
+    elevations = [scene for scene in near if scene.sensor == "dem"]
+    parts = reader.in_order(_tasks(months, elevations, window, reader))
+    with closing(parts):
+        static = cast(Floats, next(parts))
+        return _composed(months, parts, static, window, season)
+
+
+def _composed(
+    months: Sequence[_Month], parts: _Parts, static: Floats, window: Window, season: Season
+) -> Composite:
     shape = (12, len(CHANNELS), window.height, window.width)
     values, dates = np.full(shape, np.nan, np.float32), np.empty(12, "datetime64[D]")
     counts = np.zeros((2, *shape[2:]), np.uint16)
-    for month, (first, last) in enumerate(season.months()):
-        last_seen = min(last, season.last_day)
-        optical = _passes(near, "sentinel-2", first, last_seen)
-        radar = _passes(near, "sentinel-1", first, last_seen)
-        counts[0] += _optical_month(optical, window, values[month])
-        counts[1] += _radar_month(radar, window, values[month])
-        dates[month] = _mean_date([s.datetime for p in (*optical, *radar) for s in p], first, last)
+    for number, ((optical, radar), (first, last)) in enumerate(zip(months, season.months(), strict=True)):
+        counts[0] += _optical_month(optical, parts, values[number])
+        counts[1] += _radar_month(radar, parts, values[number])
+        dates[number] = _mean_date([s.datetime for p in (*optical, *radar) for s in p], first, last)
     valid = np.isfinite(values)
     values[~valid] = 0.0
-    static = read_terrain([scene for scene in near if scene.sensor == "dem"], window)
     tile = Tile(values, valid, dates, window.transform, window.crs, static)
     return Composite(tile, counts[0], counts[1])
+
+
+def _month(scenes: Sequence[Scene], first: date, last: date) -> _Month:
+    return _passes(scenes, "sentinel-2", first, last), _passes(scenes, "sentinel-1", first, last)
+
+
+def _tasks(
+    months: Sequence[_Month], elevations: Sequence[Scene], window: Window, reader: Reader
+) -> Iterator[Callable[[], Floats | None]]:
+    """What is to be read, in the order in which it is put together: terrain, then each month's scenes."""
+    yield partial(read_terrain, elevations, window, reader)
+    for optical, radar in months:
+        for read, passes in ((_read_optical, optical), (_read_radar, radar)):
+            for scene in (scene for scenes in passes for scene in scenes):
+                yield partial(read, scene, window, reader)
 
 
 def _touching(scenes: Iterable[Scene], window: Window) -> list[Scene]:
@@ -108,9 +146,9 @@ def _passes(scenes: Iterable[Scene], sensor: Sensor, first: date, last: date) ->
     return passes
 
 
-def _optical_month(passes: Sequence[Sequence[Scene]], window: Window, out: Floats) -> Counts:
+def _optical_month(passes: _Passes, parts: _Parts, out: Floats) -> Counts:
     """Write the medians of the clear observations to `out` (14, H, W); return how many there were (H, W)."""
-    seen = [read for scenes in passes if (read := _first_valid(scenes, window, _read_optical)) is not None]
+    seen = [whole for scenes in passes if (whole := _first_valid(scenes, parts)) is not None]
     if not seen:
         return np.zeros(out.shape[1:], np.uint16)
     out[list(OPTICAL)] = _median(seen)
@@ -120,12 +158,12 @@ def _optical_month(passes: Sequence[Sequence[Scene]], window: Window, out: Float
     return count
 
 
-def _radar_month(passes: Sequence[Sequence[Scene]], window: Window, out: Floats) -> Counts:
+def _radar_month(passes: _Passes, parts: _Parts, out: Floats) -> Counts:
     """Write the means in decibel to `out` (14, H, W); return how many observations there were (H, W)."""
     total = np.zeros((len(RADAR), *out.shape[1:]), np.float64)
     times, count = np.zeros(total.shape, np.uint16), np.zeros(out.shape[1:], np.uint16)
     for scenes in passes:
-        power = _first_valid(scenes, window, _read_radar)
+        power = _first_valid(scenes, parts)
         if power is None:
             continue
         valid = np.isfinite(power)
@@ -138,31 +176,44 @@ def _radar_month(passes: Sequence[Sequence[Scene]], window: Window, out: Floats)
     return count
 
 
-def _first_valid(scenes: Sequence[Scene], window: Window, read: _Read) -> Floats | None:
+def _first_valid(scenes: Sequence[Scene], parts: _Parts) -> Floats | None:
     """One overpass as (C, H, W), NaN where not valid: later cuts fill only what earlier ones left open."""
     whole: Floats | None = None
-    for scene in scenes:
-        part = read(scene, window)
+    for part in islice(parts, len(scenes)):
         if part is None:
             continue
         whole = part if whole is None else np.where(np.isfinite(whole).any(axis=0), whole, part)
     return whole
 
 
-def _read_optical(scene: Scene, window: Window) -> Floats | None:
-    """Reflectance of a Sentinel-2 scene (10, H, W), NaN where it is not clear; None where nothing is."""
-    clear = _clear(scene, window)
+def _read_optical(scene: Scene, window: Window, reader: Reader) -> Floats | None:
+    """Reflectance of a Sentinel-2 scene (10, H, W), NaN where it is not clear; None where nothing is.
+
+    The classification comes first: of a scene that shows nothing of the land no band is asked for.
+    """
+    clear = _clear(scene, window, reader)
     if not clear.any():
         return None
     out = np.full((len(OPTICAL), window.height, window.width), np.nan, np.float32)
     dark = np.ones(clear.shape, np.bool_)
-    for place, name in enumerate(_OPTICAL_NAMES):
-        if name in scene.bands:
-            numbers = read_band(scene.bands[name], window, scene.id, name)
-            dark &= ~(numbers > 0)
-            out[place] = _reflectance(numbers, scene.bands[name].scale, scene.bands[name].offset)
+    for place, band, numbers in _bands(scene, _OPTICAL_NAMES, window, reader):
+        dark &= ~(numbers > 0)
+        out[place] = _reflectance(numbers, band.scale, band.offset)
     out[:, ~clear | dark] = np.nan
     return out if np.isfinite(out).any() else None
+
+
+def _bands(
+    scene: Scene, names: Sequence[str], window: Window, reader: Reader
+) -> Iterator[tuple[int, Band, Floats]]:
+    """Those of a scene's bands that it has, read together: place among the names, band, numbers (H, W)."""
+    places = [place for place, name in enumerate(names) if name in scene.bands]
+    bands = [scene.bands[names[place]] for place in places]
+    tasks = [
+        partial(read_band, band, window, scene.id, names[place], reader=reader)
+        for place, band in zip(places, bands, strict=True)
+    ]
+    return zip(places, bands, reader.together(tasks), strict=True)
 
 
 def _reflectance(numbers: Floats, scale: float, offset: float) -> Floats:
@@ -173,10 +224,10 @@ def _reflectance(numbers: Floats, scale: float, offset: float) -> Floats:
     return values
 
 
-def _clear(scene: Scene, window: Window) -> Bools:
+def _clear(scene: Scene, window: Window, reader: Reader) -> Bools:
     """Where a Sentinel-2 scene shows the land; clouds reach in from outside the window as well."""
     wide = window.padded(CLOUD_MARGIN)
-    classes = read_band(scene.bands["scl"], wide, scene.id, "scl", Resampling.nearest)
+    classes = read_band(scene.bands["scl"], wide, scene.id, "scl", Resampling.nearest, reader)
     known = np.nan_to_num(classes, nan=0.0).astype(np.uint8)
     reach = np.ones((2 * CLOUD_MARGIN + 1,) * 2, np.bool_)
     unusable: Bools = np.isin(known, UNUSABLE) | binary_dilation(np.isin(known, CLOUDY), reach)
@@ -184,15 +235,13 @@ def _clear(scene: Scene, window: Window) -> Bools:
     return ~unusable[inner, inner]
 
 
-def _read_radar(scene: Scene, window: Window) -> Floats | None:
+def _read_radar(scene: Scene, window: Window, reader: Reader) -> Floats | None:
     """Linear power of a Sentinel-1 scene (2, H, W), NaN where there is none; None where there is none at all."""
     out = np.full((len(RADAR), window.height, window.width), np.nan, np.float32)
-    for place, name in enumerate(_RADAR_NAMES):
-        if name in scene.bands:
-            band = scene.bands[name]
-            power = read_band(band, window, scene.id, name) * np.float32(band.scale) + np.float32(band.offset)
-            power = np.float32(10.0) ** (power / 10) if band.decibel else power
-            out[place] = np.where(power > 0, power, np.nan)
+    for place, band, numbers in _bands(scene, _RADAR_NAMES, window, reader):
+        power = numbers * np.float32(band.scale) + np.float32(band.offset)
+        power = np.float32(10.0) ** (power / 10) if band.decibel else power
+        out[place] = np.where(power > 0, power, np.nan)
     return out if np.isfinite(out).any() else None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from urllib.parse import urlparse
 
 import numpy as np
@@ -12,39 +12,42 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from surco.encoder.assets import Band
 from surco.encoder.errors import SceneError
 from surco.encoder.grid import Window
 from surco.encoder.protocol import Floats
+from surco.encoder.reader import RASTER_OPTIONS, Reader, shared_reader
+from surco.encoder.reading.addresses import bare, is_remote, redacted
+from surco.encoder.reading.failures import ChangedFailure
 
 __all__ = ["raster_settings", "read_band"]
 
-_ATTEMPTS = 4
-_FIRST_WAIT_S = 0.5
-
-_SETTINGS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_TIMEOUT": "60",
-    "GDAL_HTTP_CONNECTTIMEOUT": "20",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "VSI_CACHE": "TRUE",
-    "GDAL_CACHEMAX": 256,
-}
+_COARSER, _ALMOST = 2.0, 1.001
+"""From so many times the raster's own pixel on, an overview is read instead of its pixels."""
 
 
 @contextmanager
 def raster_settings() -> Iterator[None]:
-    """GDAL as it should be while scenes are read: no listing of folders, time limits, a bounded cache."""
-    with rasterio.Env(**_SETTINGS):
+    """GDAL as it should be while scenes are read: no listing of folders, a bounded cache."""
+    with rasterio.Env(**RASTER_OPTIONS):
         yield
 
 
 def read_band(
-    band: Band, window: Window, scene: str, name: str, resampling: Resampling = Resampling.bilinear
+    band: Band,
+    window: Window,
+    scene: str,
+    name: str,
+    resampling: Resampling = Resampling.bilinear,
+    reader: Reader | None = None,
 ) -> Floats:
     """Read a band's numbers on a window, resampled where its own grid is another.
+
+    Of a raster elsewhere only the blocks of the window are asked for; of one that is twice as fine as the window's
+    pixels, or finer, only those of the overview that fits.
 
     Args:
         band: where to read.
@@ -52,39 +55,78 @@ def read_band(
         scene: id of the scene, for messages.
         name: of the band, for messages.
         resampling: for a raster on another grid; weights of neighbours without data are left out.
+        reader: who reads; that of the process where None is given.
 
     Returns:
         (H, W) float32 digital numbers (no scale applied), NaN where there is no data.
 
     Raises:
-        SceneError: the raster cannot be read after several attempts, or has no CRS.
+        SceneError: the raster cannot be read, after several attempts where these may help, or has no CRS.
     """
-    remote = band.href.startswith(("http://", "https://"))
-    for attempt in range(_ATTEMPTS if remote else 1):
-        if attempt:
-            time.sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
-        try:
-            return _read(band, window, scene, name, resampling)
-        except (RasterioError, OSError) as error:
-            failure = error
-    raise SceneError(
-        f"Expected to read band {name} of scene {scene}; got {type(failure).__name__} from {band.href} "
-        f"({failure}). Check the file or the connection and run again: finished tiles are kept."
-    ) from failure
+    work = partial(_read, band, window, scene, name, resampling, reader or shared_reader())
+    try:
+        return work()
+    except (RasterioError, OSError) as failure:
+        raise SceneError(
+            f"Expected to read band {name} of scene {scene}; got {type(failure).__name__} from {bare(band.href)} "
+            f"({redacted(str(failure))}). Check the file or the connection and run again: finished tiles are kept."
+        ) from failure
 
 
-def _read(band: Band, window: Window, scene: str, name: str, resampling: Resampling) -> Floats:
-    with rasterio.open(band.href, driver=_driver(band.href)) as source:
+def _read(
+    band: Band, window: Window, scene: str, name: str, resampling: Resampling, reader: Reader
+) -> Floats:
+    try:
+        return _read_once(band, window, scene, name, resampling, reader)
+    except (RasterioError, ChangedFailure):
+        if not is_remote(band.href):
+            raise
+        # Bytes that came spoilt, or a file that was replaced meanwhile: from its beginning, once.
+        reader.forget(band.href)
+        return _read_once(band, window, scene, name, resampling, reader)
+
+
+def _read_once(
+    band: Band, window: Window, scene: str, name: str, resampling: Resampling, reader: Reader
+) -> Floats:
+    driver = _driver(band.href)
+    with reader.open(band.href, band.public, driver=driver) as source:
         if source.crs is None:
             raise SceneError(
-                f"Expected a CRS in the raster of band {name} of scene {scene}; got none in {band.href}. "
+                f"Expected a CRS in the raster of band {name} of scene {scene}; got none in {bare(band.href)}. "
                 "Georeference it (gdal_edit -a_srs EPSG:...), or use terrain-corrected scenes."
             )
         nodata = source.nodata if band.nodata is None else band.nodata
         offsets = _offsets(source, window)
         if offsets is not None:
             return _read_aligned(source, window, offsets, nodata)
-        return _read_warped(source, window, nodata, resampling)
+        level = _overview(source, window)
+        if level is None:
+            return _read_warped(source, window, nodata, resampling)
+    with reader.open(band.href, band.public, driver=driver, overview_level=level) as coarser:
+        return _read_warped(coarser, window, nodata, resampling)
+
+
+def _overview(source: rasterio.DatasetReader, window: Window) -> int | None:
+    """The coarsest overview that is still as fine as the window's pixels; None where the raster itself is wanted."""
+    factors = source.overviews(1)
+    times = _times_coarser(source, window) if factors else 0.0
+    fitting = [level for level, factor in enumerate(factors) if factor <= times * _ALMOST]
+    return fitting[-1] if times * _ALMOST >= _COARSER and fitting else None
+
+
+def _times_coarser(source: rasterio.DatasetReader, window: Window) -> float:
+    """How many of the raster's pixels lie across one of the window's."""
+    left, bottom, right, top = window.bounds
+    if source.crs != _crs(window.crs):
+        left, bottom, right, top = transform_bounds(_crs(window.crs), source.crs, left, bottom, right, top)
+    times = (right - left) / window.width / abs(source.transform.a)
+    return times if np.isfinite(times) else 0.0
+
+
+@cache
+def _crs(text: str) -> rasterio.CRS:
+    return rasterio.CRS.from_user_input(text)
 
 
 def _driver(href: str) -> str:
@@ -99,7 +141,7 @@ def _offsets(source: rasterio.DatasetReader, window: Window) -> tuple[int, int] 
         return None
     column, row = (wanted.c - transform.c) / transform.a, (wanted.f - transform.f) / transform.e
     agree = abs(column - round(column)) < 1e-6 and abs(row - round(row)) < 1e-6
-    if not agree or source.crs != rasterio.CRS.from_user_input(window.crs):
+    if not agree or source.crs != _crs(window.crs):
         return None
     return round(column), round(row)
 

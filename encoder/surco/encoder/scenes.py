@@ -32,6 +32,8 @@ _SENSORS: tuple[tuple[Sensor, re.Pattern[str]], ...] = (
     ("sentinel-1", re.compile(r"sentinel[-_ ]?s?1")),
     ("dem", re.compile(r"(^|[-_ ])dem([-_ ]|$)|elevation")),
 )
+_UNCORRECTED = re.compile(r"sentinel[-_ ]?1[-_ ](grd|slc)$")
+"""Collections as their archives name them. The product type does not tell: corrected scenes state GRD as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,11 @@ def check_bands(scenes: Sequence[Scene]) -> None:
 
 
 def _check_scene(item: pystac.Item, sensor: Sensor, bands: Mapping[str, Band]) -> None:
+    if sensor == "sentinel-1" and _UNCORRECTED.search(str(item.collection_id).lower()):
+        raise SceneError(
+            f"Expected Sentinel-1 with terrain correction (RTC); got scene {item.id} of {item.collection_id}, in radar "
+            "geometry: in mountains its pixels lie hundreds of metres off. Use sentinel-1-rtc (planetary-computer)."
+        )
     wanted = {"sentinel-2": REFLECTANCE, "sentinel-1": ("vv", "vh"), "dem": ("elevation",)}[sensor]
     if not any(name in bands for name in wanted):
         raise SceneError(

@@ -1,0 +1,92 @@
+"""Catalogues of cloud-optimised GeoTIFFs for tests of reading, and readers that do not wait long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.io import MemoryFile
+from stac_catalogs import CRS, LEFT, TOP, Item, optical, radar, write_catalog
+
+from surco.encoder.grid import Window
+from surco.encoder.providers import Access
+from surco.encoder.reader import Reader, ReadSettings
+from surco.encoder.reading import Patience
+
+HASTE = Patience(
+    attempts=4, first_wait_s=0.01, longest_wait_s=0.2, connect_s=2.0, stall_s=1.0, slowest=200_000.0
+)
+
+
+def hasty(access: Access | None = None, cache_bytes: int = 50_000_000) -> Reader:
+    """A reader that gives up soon."""
+    return Reader(ReadSettings(scenes=4, bands=8, cache_bytes=cache_bytes, patience=HASTE), access)
+
+
+def speckled(pixels: int, seed: int, low: int = 200, high: int = 4000) -> np.ndarray:
+    """Numbers (pixels, pixels) uint16 of which no two blocks are alike."""
+    return np.random.default_rng(seed).integers(low, high, (pixels, pixels)).astype(np.uint16)
+
+
+def as_cog(path: Path, block: int = 128) -> None:
+    """Make a GeoTIFF a cloud-optimised one in its place, with overviews."""
+    with rasterio.open(path) as source:
+        profile = {**source.profile, "driver": "COG", "blocksize": block, "compress": "deflate"}
+        numbers = source.read()
+    profile = {
+        k: v for k, v in profile.items() if k not in ("tiled", "blockxsize", "blockysize", "interleave")
+    }
+    with MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            target.write(numbers)
+        path.write_bytes(memory.read())
+
+
+def cog_catalog(folder: Path, items: Sequence[Item], block: int = 128) -> Path:
+    """A static catalogue whose rasters are cloud-optimised."""
+    write_catalog(folder, items)
+    for path in folder.rglob("*.tif"):
+        as_cog(path, block)
+    return folder
+
+
+def season_items(pixels: int = 256, cloudy: Sequence[str] = ()) -> list[Item]:
+    """Four Sentinel-2 scenes (those named cloudy wholly so), two Sentinel-1, an elevation model."""
+    days = {"a": "2024-06-03", "b": "2024-06-13", "c": "2024-09-01", "d": "2025-01-15"}
+    made = []
+    for number, (name, day) in enumerate(days.items()):
+        bands = {
+            band: speckled(
+                pixels // (1 if band in ("blue", "green", "red", "nir") else 2), 10 * number + place
+            )
+            for place, band in enumerate(
+                (
+                    "blue",
+                    "green",
+                    "red",
+                    "nir",
+                    "rededge1",
+                    "rededge2",
+                    "rededge3",
+                    "nir08",
+                    "swir16",
+                    "swir22",
+                )
+            )
+        }
+        made.append(optical(name, day, bands, pixels=pixels, scl=9 if name in cloudy else 4))
+    for number, day in enumerate(("2024-06-05", "2024-11-20")):
+        power = speckled(pixels, 90 + number).astype(np.float32) / 1e4
+        made.append(radar(f"r{number}", day, power, power / 5, pixels=pixels))
+    height = speckled(pixels, 99).astype(np.float32)
+    made.append(Item("dem", "2011-01-01", "cop-dem-glo-30", rasters={"data": height}))
+    return made
+
+
+def window_at(row: int = 0, column: int = 0, size: int = 64, metres: float = 10.0) -> Window:
+    """A window of the scenes' grid, by pixels from the corner."""
+    transform = Affine(metres, 0, LEFT + column * metres, 0, -metres, TOP - row * metres)
+    return Window(row, column, CRS, transform, size, size)
