@@ -9,6 +9,7 @@ import click
 from surco.api.options import STORE_PATH
 from surco.api.progress import progress_bar
 from surco.embedstore import Store, Transfer, pull, push
+from surco.embedstore.working_copy import shown
 
 __all__ = ["pull_store", "push_store"]
 
@@ -35,7 +36,7 @@ def push_store(path: Path, url: str, replace: bool) -> None:
             progress=lambda *now: report(now[0] >> 20, now[1] >> 20, now[2]),
         )
     verb = "is now" if done.changed else "was already"
-    click.echo(f"Version {done.local_version} of {path} {verb} version {done.remote_version} of {done.url}.")
+    click.echo(f"Version {done.local_version} of {shown(path)} {verb} version {done.remote_version} of {done.url}.")
     click.echo(f"{_moved(done)} sent.")
 
 
@@ -60,7 +61,7 @@ def pull_store(
         )
     verb = "is now" if done.changed else "was already"
     what = "What was asked for of version" if seasons or models else "Version"
-    click.echo(f"{what} {done.remote_version} of {done.url} {verb} version {done.local_version} of {path}.")
+    click.echo(f"{what} {done.remote_version} of {done.url} {verb} version {done.local_version} of {shown(path)}.")
     click.echo(f"{_moved(done)} fetched.")
 
 

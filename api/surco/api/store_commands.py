@@ -12,7 +12,8 @@ from surco.api.errors import ApiError
 from surco.api.options import STORE_PATH
 from surco.api.progress import progress_bar
 from surco.api.remote_commands import pull_store, push_store
-from surco.embedstore import Collected, Damage, collect_garbage, rollback, verify, versions
+from surco.embedstore import Collected, Damage, collect_garbage, rollback, upgrade, verify, versions
+from surco.embedstore.working_copy import shown
 
 __all__ = ["store"]
 
@@ -35,7 +36,7 @@ def log(path: Path) -> None:
         for change in each.changes:
             click.echo(f"        {change}")
     if not found:
-        click.echo(f"{path} is empty: nothing was written to it yet.")
+        click.echo(f"{shown(path)} is empty: nothing was written to it yet.")
 
 
 @store.command("verify")
@@ -63,7 +64,7 @@ def verify_(path: Path, every: bool) -> None:
 def rollback_(path: Path, version: int) -> None:
     """Make a new version that equals an older one; nothing is deleted."""
     number = rollback(path, version)
-    click.echo(f"Version {number} of {path} equals version {version}. The versions between are kept.")
+    click.echo(f"Version {number} of {shown(path)} equals version {version}. The versions between are kept.")
 
 
 @store.command("gc")
@@ -90,6 +91,21 @@ def gc(
         path, keep=keep, older_than=age, staging=staging, grace=timedelta(hours=grace), delete=delete
     )
     click.echo(_collected(done))
+
+
+@store.command("upgrade")
+@STORE
+def upgrade_(path: Path) -> None:
+    """Write tables of an older surco again, as one new version, so that SQL notices damage in them, too."""
+    with progress_bar("upgrade") as report:
+        done = upgrade(path, progress=report)
+    if not done.tables:
+        click.echo(f"{shown(path)} is of the present format; nothing to do.")
+        return
+    click.echo(
+        f"Version {done.after} of {shown(path)} has {done.rows:,} rows of version {done.before} written again:"
+    )
+    click.echo("\n".join(done.tables))
 
 
 store.add_command(push_store)

@@ -41,6 +41,7 @@ from surco.embedstore.sql import connect, run_sql, run_sql_on
 from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
 from surco.embedstore.transaction import Transaction
+from surco.embedstore.upgrading import Upgraded, upgrade
 from surco.embedstore.verification import Damage, Verification, verify
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "TableInfo",
     "Transaction",
     "Transfer",
+    "Upgraded",
     "VectorError",
     "Verification",
     "VersionInfo",
@@ -110,6 +112,7 @@ __all__ = [
     "rollback",
     "run_sql",
     "run_sql_on",
+    "upgrade",
     "verify",
     "versions",
 ]
