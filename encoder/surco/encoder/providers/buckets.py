@@ -112,16 +112,22 @@ def _signer(name: str, known: Bucket | None) -> S3Store:
 def _options(name: str, known: Bucket | None) -> dict[str, Any]:
     """What the environment does not say by itself; values of keys stay out of every message."""
     if known is None or known.keys is None:
-        own = _own_endpoint() or ""
-        return {"endpoint": own or None, "client_options": {"allow_http": own.startswith("http://")}}
+        own = _own_endpoint()
+        named = {} if own is None else {"endpoint": own}
+        return {**named, "client_options": {"allow_http": (own or "").startswith("http://")}}
     key, secret = (os.environ.get(variable, "") for variable in known.keys)
     if not (key and secret):
         raise AccessFailure(
             f"no {' and '.join(known.keys)} in the environment for s3://{name}. {known.where}"
         )
+
+    def credentials() -> dict[str, str | None]:
+        """Nothing of AWS_…, which is another service's: a session token there would be signed in."""
+        return {"access_key_id": key, "secret_access_key": secret, "token": None, "expires_at": None}
+
     return {
-        "endpoint": known.endpoint, "region": "default", "access_key_id": key, "secret_access_key": secret,
-        "session_token": None, "client_options": {"allow_http": known.endpoint.startswith("http://")},
+        "endpoint": known.endpoint, "region": "default", "credential_provider": credentials,
+        "client_options": {"allow_http": known.endpoint.startswith("http://")},
     }  # fmt: skip
 
 
