@@ -96,6 +96,7 @@ def test_scenes_of_a_catalogue_are_counted_and_kept(tmp_path: Path, field: Path)
     plan = read_plan(tmp_path / "plan.json")
     assert [scene.id for scene in plan.scenes] == ["near", "radar"]
     assert plan.season.name == "2024-25" and plan.season.as_of is not None
+    assert plan.catalogues == ("stac",)
     assert plan.estimate["source"] == "catalogue" and plan.estimate["total"]["gigabytes"] > 0
     sources = [plan.source(tile) for tile in plan.tiles]
     assert all(isinstance(source, SceneSource) for source in sources)

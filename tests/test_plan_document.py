@@ -39,7 +39,7 @@ TILE = LandTile.named("19S-0024-0596", GROUND)
 
 def scene(name: str, box: tuple[float, float, float, float], href: str = "https://a.cl/b.tif") -> Scene:
     """A Sentinel-2 scene of one band over a box in degrees."""
-    bands = MappingProxyType({"red": Band(href, 1e-4, -0.1, 0.0), "scl": Band(href)})
+    bands = MappingProxyType({"red": Band(href, 1e-4, -0.1, 0.0, public=True, size=7), "scl": Band(href)})
     when = datetime(2024, 6, 1, 14, 40, tzinfo=UTC)
     return Scene(
         name,

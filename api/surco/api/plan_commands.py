@@ -68,7 +68,7 @@ _PRICES = ("core_hour", "gpu_hour", "gb_read", "gb_month")
 @click.option(
     "--price", "prices", multiple=True, help="NAME=VALUE of core_hour, gpu_hour, gb_read, gb_month."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Plan to write (JSON), for surco run.")
+@click.option("--out", type=click.Path(path_type=Path), help="Plan to write (JSON), for surco encode --plan.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Map of the tiles to draw (PNG).")
 @click.option("--json", "as_json", is_flag=True, help="Print the estimate as JSON.")
 def plan(

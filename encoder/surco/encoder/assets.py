@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["Band", "find_bands"]
@@ -47,6 +47,7 @@ class Band:
         nodata: the number that means nothing was seen; None where only the raster can say.
         decibel: True where the values are decibel, not linear power.
         public: True where it came from a catalogue of the public network: no private address is asked for it.
+        size: bytes of the file, where the catalogue states them.
     """
 
     href: str
@@ -55,6 +56,7 @@ class Band:
     nodata: float | None = None
     decibel: bool = False
     public: bool = False
+    size: int | None = None
 
 
 def find_bands(assets: Mapping[str, Json], properties: Json, sensor: str) -> dict[str, Band]:
@@ -75,8 +77,15 @@ def find_bands(assets: Mapping[str, Json], properties: Json, sensor: str) -> dic
             continue
         rank = _rank(key, asset)
         if channel not in best or rank < best[channel][0]:
-            best[channel] = rank, _band(asset, properties, sensor, channel)
+            band = _band(asset, properties, sensor, channel)
+            best[channel] = rank, replace(band, size=_size(asset))
     return {channel: band for channel, (_, band) in best.items()}
+
+
+def _size(asset: Json) -> int | None:
+    """Bytes of the file by the file extension of STAC, where it is a number."""
+    stated = asset.get("file:size")
+    return stated if isinstance(stated, int) and stated > 0 else None
 
 
 def _channel(key: str, asset: Json, sensor: str) -> str | None:

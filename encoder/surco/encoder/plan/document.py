@@ -63,7 +63,7 @@ class RunPlan:
         tiles: of the national grid, from north to south, each with the same ground and step.
         model: the encoder.
         resolutions: of the H3 cells, finest first.
-        catalogues: where the scenes were found; empty for a simulated run, and where no catalogue was named.
+        catalogues: names of those in which the scenes were found; empty where none was asked.
         scenes: of the season that touch the tiles, in order of time.
         simulated: the synthetic country in place of scenes; None for a run over scenes.
         parcels: to pool besides the cells.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from surco.embedstore import Season, comunas
+from surco.embedstore import ISO_CODES, Season, comunas
 from surco.encoder.errors import EncoderError
 from surco.encoder.parcels import read_parcels
 from surco.encoder.plan.document import ParcelFile, PlannedModel, RunPlan
-from surco.encoder.plan.estimates import SceneCounts, estimate
+from surco.encoder.plan.estimates import Estimate, SceneCounts, estimate
 from surco.encoder.plan.ground import Ground
 from surco.encoder.plan.rates import Rates
 from surco.encoder.plan.scene_counts import counts_by_orbits, counts_of_scenes
@@ -18,6 +18,7 @@ from surco.encoder.plan.scene_search import find_scenes
 from surco.encoder.plan.sources import SimulatedSource
 from surco.encoder.plan.survey import SurveyedTile, survey
 from surco.encoder.protocol import Encoder
+from surco.encoder.reading.addresses import bare
 
 __all__ = ["PlanRequest", "make_plan"]
 
@@ -73,14 +74,14 @@ def make_plan(request: PlanRequest, encoder: Encoder, progress: Progress | None 
         counts = counts_of_scenes(tiles, scenes)
     else:
         counts = counts_by_orbits(tiles, request.season, synthetic=request.simulated is not None)
-    figures = estimate(tiles, _regions(surveyed), counts, request.resolutions, request.rates)
+    figures = _in_order(estimate(tiles, _regions(surveyed), counts, request.resolutions, request.rates))
     return RunPlan(
         region=request.region,
         season=request.season,
         tiles=tiles,
         model=PlannedModel.of(request.model, encoder),
         resolutions=request.resolutions,
-        catalogues=request.catalogues,
+        catalogues=tuple(map(_named, request.catalogues)),
         scenes=scenes,
         simulated=request.simulated,
         parcels=None if request.parcels is None else _parcels(request.parcels, request.erode),
@@ -91,6 +92,18 @@ def make_plan(request: PlanRequest, encoder: Encoder, progress: Progress | None 
 def _regions(surveyed: Sequence[SurveyedTile]) -> list[str]:
     names = {row["region_cut"]: row["region"] for row in comunas().to_pylist()}
     return [names[one.region] for one in surveyed]
+
+
+def _named(catalogue: str) -> str:
+    """A catalogue's address without secrets; of a local one only the name, not where it lies: tables repeat it."""
+    return bare(catalogue) if "://" in catalogue else Path(catalogue).resolve().name
+
+
+def _in_order(figures: Estimate) -> Estimate:
+    """With the regions from north to south, as the country lies."""
+    names = {row["region_cut"]: row["region"] for row in comunas().to_pylist()}
+    order = [names[code] for code in ISO_CODES]
+    return replace(figures, regions=tuple(sorted(figures.regions, key=lambda share: order.index(share.name))))
 
 
 def _by_tile(counts: SceneCounts) -> dict[str, list[float]]:

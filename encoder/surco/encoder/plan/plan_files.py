@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from surco.encoder.plan.errors import PlanError
 from surco.encoder.plan.ground import Ground
 from surco.encoder.plan.sources import SimulatedSource
 from surco.encoder.plan.tiles import LandTile
+from surco.encoder.reading.addresses import bare
 from surco.encoder.scenes import Scene
 
 __all__ = ["FORMAT", "plan_document", "plan_from_document", "read_plan", "write_plan"]
@@ -29,6 +30,9 @@ FORMAT = 1
 """Raised when a reader of the format before would take a plan for another one."""
 
 Json = dict[str, Any]
+
+_BAND_NUMBERS = tuple(f.name for f in fields(Band) if f.name != "href")
+"""All of a band besides its place, in the order in which `Band` takes them."""
 
 
 def write_plan(plan: RunPlan, path: Path) -> None:
@@ -142,20 +146,16 @@ def _tile(row: list[Any], ground: Ground, step: int) -> LandTile:
 
 
 def _scene_document(scene: Scene) -> Json:
-    """Queries of addresses stay out: they carry signatures, which are secrets and expire."""
+    """Addresses go in bare: their queries carry signatures, which are secrets and expire."""
     return {
         "id": scene.id, "collection": scene.collection, "sensor": scene.sensor,
         "datetime": scene.datetime.isoformat(), "footprint": shapely.to_wkb(scene.footprint, hex=True),
         "crs": scene.crs, "extent": scene.extent,
         "bands": {
-            name: [_unsigned(band.href), band.scale, band.offset, band.nodata, band.decibel]
+            name: [bare(band.href), *(getattr(band, other) for other in _BAND_NUMBERS)]
             for name, band in scene.bands.items()
         },
     }  # fmt: skip
-
-
-def _unsigned(href: str) -> str:
-    return href.split("?")[0] if href.startswith(("http://", "https://")) else href
 
 
 def _scene(document: Mapping[str, Any]) -> Scene:

@@ -49,13 +49,13 @@ class Rates:
 
     machine: str = "two shared cores (defaults)"
     cores: int = 2
-    read: float = 2.0e6
-    encode: float = 2_500.0
-    pool: float = 300_000.0
+    read: float = 1.5e6
+    encode: float = 10_000.0
+    pool: float = 100_000.0
     gpu: float = 0.0
     optical_bytes: float = 9.2
     radar_bytes: float = 7.5
-    row_bytes: float = 165.0
+    row_bytes: float = 147.0
     block_pixels: int = 1024
     prices: Prices = field(default_factory=Prices)
 

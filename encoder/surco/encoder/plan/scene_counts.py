@@ -10,10 +10,12 @@ import numpy.typing as npt
 import shapely
 
 from surco.embedstore import Season
+from surco.encoder.assets import Band
 from surco.encoder.grid import PIXEL_M
 from surco.encoder.plan.estimates import SceneCounts
 from surco.encoder.plan.orbits import UNCERTAIN, expected_passes
 from surco.encoder.plan.tiles import LandTile
+from surco.encoder.reading.addresses import is_remote
 from surco.encoder.scenes import Scene
 
 __all__ = ["counts_by_orbits", "counts_of_scenes"]
@@ -33,7 +35,7 @@ def counts_by_orbits(tiles: Sequence[LandTile], season: Season, synthetic: bool 
 
 
 def counts_of_scenes(tiles: Sequence[LandTile], scenes: Sequence[Scene]) -> SceneCounts:
-    """What the scenes of a catalogue give each tile; files on this machine say their sizes."""
+    """What the scenes of a catalogue give each tile; sizes are those of files on this machine, or as stated."""
     boxes = shapely.box(*np.array([tile.bbox for tile in tiles]).T)
     found = {sensor: _of_sensor(boxes, scenes, sensor) for sensor in ("sentinel-2", "sentinel-1")}
     (optical, optical_cover, optical_bytes), (radar, radar_cover, radar_bytes) = found.values()
@@ -67,12 +69,18 @@ def _of_sensor(
 
 
 def _bytes_a_pixel(scene: Scene) -> float:
-    """Bytes of all bands over the scene's pixels of 10 m; NaN where a file does not say its size."""
+    """Bytes of all bands over the scene's pixels of 10 m; NaN where nobody says them."""
     if scene.extent is None:
         return np.nan
     left, bottom, right, top = scene.extent
     pixels = (right - left) * (top - bottom) / PIXEL_M**2
-    paths = [Path(band.href.removeprefix("file://")) for band in scene.bands.values()]
-    if pixels <= 0 or not all(path.is_file() for path in paths):
+    sizes = [_size(band) for band in scene.bands.values()]
+    if pixels <= 0 or None in sizes:
         return np.nan
-    return sum(path.stat().st_size for path in paths) / pixels
+    return sum(size for size in sizes if size is not None) / pixels
+
+
+def _size(band: Band) -> int | None:
+    """Bytes of a file: of one on this machine what it has, else what the catalogue states."""
+    path = Path(band.href.removeprefix("file://"))
+    return path.stat().st_size if not is_remote(band.href) and path.is_file() else band.size

@@ -11,6 +11,8 @@ from surco.embedstore import Season
 from surco.encoder.catalog import read_scenes
 from surco.encoder.errors import CatalogError, NoScenesError
 from surco.encoder.plan.tiles import LandTile
+from surco.encoder.providers import find_provider
+from surco.encoder.reading.addresses import bare, is_remote
 from surco.encoder.scenes import Scene
 
 __all__ = ["find_scenes"]
@@ -42,7 +44,7 @@ def find_scenes(
     nothing: CatalogError | None = None
     for number, (catalogue, area) in enumerate(steps):
         if progress is not None:
-            progress(number, len(steps), f"scenes of {catalogue}")
+            progress(number, len(steps), f"scenes of {bare(catalogue)}")
         try:
             scenes = read_scenes(catalogue, season.start, season.last_day, area)
         except NoScenesError as error:
@@ -57,7 +59,8 @@ def find_scenes(
 
 def _suited(catalogue: str, areas: list[shapely.Geometry]) -> list[shapely.Geometry]:
     """A folder is walked once for all areas; an API is asked for each."""
-    return areas if "://" in catalogue else [shapely.union_all(areas)]
+    asked = is_remote(catalogue) or find_provider(catalogue) is not None
+    return areas if asked else [shapely.union_all(areas)]
 
 
 def _areas(tiles: Sequence[LandTile]) -> Iterator[shapely.Geometry]:
