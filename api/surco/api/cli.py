@@ -19,6 +19,7 @@ from surco.api.asking_commands import demo, map_
 from surco.api.backup_commands import backup, restore_
 from surco.api.boundary_commands import boundaries
 from surco.api.client_teaching_commands import at
+from surco.api.diff_commands import diff
 from surco.api.disaggregating_commands import disaggregate
 from surco.api.errors import ApiError
 from surco.api.evaluation_commands import evaluate
@@ -90,6 +91,7 @@ for command in (
     sql,
     index,
     quality,
+    diff,
     store,
     backup,
     restore_,

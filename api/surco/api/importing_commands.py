@@ -18,9 +18,7 @@ __all__ = ["import_embeddings"]
 
 @click.command("import-embeddings")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new."
-)
+@click.option("--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new.")
 @click.option(
     "--season",
     required=True,

@@ -57,7 +57,9 @@ class Database:
                 repeats the URL's password.
         """
         engine = (
-            _sqlite(state_folder(store) / "state.sqlite") if url is None else _by_url(url, max(2, connections))
+            _sqlite(state_folder(store) / "state.sqlite")
+            if url is None
+            else _by_url(url, max(2, connections))
         )
         try:
             migrate(engine, revision)
