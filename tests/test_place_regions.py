@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from surco.embedstore import ISO_CODES, PlaceError, comuna_of, comunas, find_region, land_cells
+from surco.embedstore.place_regions import count_land_cells
 
 ROWS = comunas().to_pylist()
 
@@ -57,12 +58,12 @@ def test_bounds_leave_out_only_what_is_far() -> None:
     west, south, east, north = -71.2, -35.05, -71.1, -34.95
     cells, _ = (np.concatenate(column) for column in zip(*land_cells(wanted), strict=True))
     near, _ = (
-        np.concatenate(column)
-        for column in zip(*land_cells(wanted, (west, south, east, north)), strict=True)
+        np.concatenate(column) for column in zip(*land_cells(wanted, (west, south, east, north)), strict=True)
     )
     places = pa.record_batch(h3ronpy.vector.cells_to_coordinates(pa.array(cells)))
     lon, lat = (places.column(name).to_numpy() for name in ("lng", "lat"))
     within = cells[(lon > west) & (lon < east) & (lat > south) & (lat < north)]
+    assert count_land_cells(wanted, (west, south, east, north)) == len(near)
     assert len(within) > 500 and np.isin(within, near).all()
     assert np.isin(near, cells).all() and len(near) < 0.5 * len(cells)
 

@@ -73,21 +73,18 @@ def _draw(figure: Figure, axes: Axes, tiles: Sequence[LandTile], values: Floats,
     axes.set_facecolor(_GROUND)
     rings = [np.asarray(ring.coords) for ring in _land()]
     axes.add_collection(PolyCollection(rings, facecolors=_LAND, edgecolors=_EDGE, linewidths=0.2))
-    drawn = PolyCollection([_corners(tile) for tile in tiles], array=values, cmap="viridis", linewidths=0)
+    drawn = PolyCollection(
+        [np.asarray(tile.outline.exterior.coords) for tile in tiles],
+        array=values,
+        cmap="viridis",
+        linewidths=0,
+    )
     axes.add_collection(drawn)
     figure.colorbar(drawn, ax=axes, shrink=0.6)
     axes.set_title(title, loc="left", color=_INK, fontsize=10)
     axes.set_aspect(1 / np.cos(np.radians(np.mean([tile.bbox[1] for tile in tiles]))))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=7)
-
-
-def _corners(tile: LandTile) -> Floats:
-    """The tile's corners in degrees, (4, 2); its sides bend by less than a line's width."""
-    from surco.encoder.grid import to_degrees
-
-    left, bottom, right, top = tile.bounds
-    return to_degrees(tile.crs, np.array([left, right, right, left]), np.array([bottom, bottom, top, top]))
 
 
 def _land() -> list[shapely.LinearRing]:

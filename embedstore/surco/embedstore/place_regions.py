@@ -17,7 +17,7 @@ from surco.embedstore.cells import resolutions_of
 from surco.embedstore.errors import PlaceError
 from surco.embedstore.places import FINEST_FACT, comunas, membership
 
-__all__ = ["ISO_CODES", "NamedRegion", "find_region", "land_cells"]
+__all__ = ["ISO_CODES", "NamedRegion", "count_land_cells", "find_region", "land_cells"]
 
 ISO_CODES: Mapping[int, str] = {
     15: "CL-AP", 1: "CL-TA", 2: "CL-AN", 3: "CL-AT", 4: "CL-CO", 5: "CL-VS", 13: "CL-RM", 6: "CL-LI",
@@ -75,16 +75,31 @@ def land_cells(
     Yields:
         (N,) cells and (N,) the comuna of each; all of Chile is 7.7 million.
     """
-    cells, codes = membership()
-    chosen = np.isin(codes, np.asarray(wanted, np.uint16))
-    if bounds is not None:
-        chosen[chosen] = _near(cells[chosen], bounds)
-    cells, codes = cells[chosen], codes[chosen]
-    below = 7 ** (FINEST_FACT - resolutions_of(cells).astype(np.int64))
+    cells, codes = _facts(wanted, bounds)
+    below = _cells_below(cells)
     groups = np.cumsum(below) // _CELLS_AT_ONCE
     for group in np.split(np.arange(len(cells)), np.flatnonzero(np.diff(groups)) + 1):
         fine = pa.array(h3ronpy.change_resolution(pa.array(cells[group]), FINEST_FACT))
         yield fine.to_numpy().astype(np.uint64), np.repeat(codes[group], below[group])
+
+
+def count_land_cells(wanted: Sequence[int], bounds: tuple[float, float, float, float] | None = None) -> int:
+    """How many cells `land_cells` gives for the same arguments."""
+    return int(_cells_below(_facts(wanted, bounds)[0]).sum())
+
+
+def _facts(wanted: Sequence[int], bounds: tuple[float, float, float, float] | None) -> tuple[Cells, Codes]:
+    """Facts of some comunas near some bounds."""
+    cells, codes = membership()
+    chosen = np.isin(codes, np.asarray(wanted, np.uint16))
+    if bounds is not None:
+        chosen[chosen] = _near(cells[chosen], bounds)
+    return cells[chosen], codes[chosen]
+
+
+def _cells_below(cells: Cells) -> npt.NDArray[np.int64]:
+    below: npt.NDArray[np.int64] = 7 ** (FINEST_FACT - resolutions_of(cells).astype(np.int64))
+    return below
 
 
 def _near(cells: Cells, bounds: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:

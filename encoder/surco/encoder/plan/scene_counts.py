@@ -36,8 +36,8 @@ def counts_by_orbits(tiles: Sequence[LandTile], season: Season, synthetic: bool 
 
 def counts_of_scenes(tiles: Sequence[LandTile], scenes: Sequence[Scene]) -> SceneCounts:
     """What the scenes of a catalogue give each tile; sizes are those of files on this machine, or as stated."""
-    boxes = shapely.box(*np.array([tile.bbox for tile in tiles]).T)
-    found = {sensor: _of_sensor(boxes, scenes, sensor) for sensor in ("sentinel-2", "sentinel-1")}
+    outlines = np.array([tile.outline for tile in tiles], object)
+    found = {sensor: _of_sensor(outlines, scenes, sensor) for sensor in ("sentinel-2", "sentinel-1")}
     (optical, optical_cover, optical_bytes), (radar, radar_cover, radar_bytes) = found.values()
     return SceneCounts(
         optical, radar, optical_cover, radar_cover, optical_bytes, radar_bytes, "catalogue", (0.0, 0.0)

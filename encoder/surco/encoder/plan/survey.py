@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 
-from surco.embedstore import comuna_at, land_cells
+from surco.embedstore import comuna_at
+from surco.embedstore.place_regions import count_land_cells, land_cells
 from surco.encoder.area import project
 from surco.encoder.grid import PIXEL_M
 from surco.encoder.plan.errors import PlanError
@@ -74,11 +75,13 @@ def _land_tiles(ground: Ground, tell: Progress) -> list[SurveyedTile]:
     if ground.polygon is not None:
         west, south, east, north = shapely.from_wkb(ground.polygon).bounds
         bounds = (west - _TILE_DEGREES, south - _TILE_DEGREES, east + _TILE_DEGREES, north + _TILE_DEGREES)
-    for cells, codes in land_cells(ground.comunas or (), bounds):
-        tell(tally.cells, 0, "land")
+    wanted = ground.comunas or ()
+    total = count_land_cells(wanted, bounds)
+    for cells, codes in land_cells(wanted, bounds):
+        tell(tally.cells, total, "land")
         tally.add(cells, codes)
     tiles = [SurveyedTile(tile, region) for tile, region in tally.tiles()]
-    sure = [one if one.tile.pixels else _looked_at(one.tile, Ground(ground.comunas)) for one in tiles]
+    sure = [one if one.tile.pixels else _looked_at(one.tile, Ground(wanted)) for one in tiles]
     return [one for one in sure if one is not None]
 
 

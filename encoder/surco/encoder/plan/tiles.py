@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 from affine import Affine
 
 from surco.encoder.grid import PIXEL_M, TILE_PIXELS, Window, to_degrees
@@ -109,6 +110,13 @@ class LandTile:
         lonlat = to_degrees(self.crs, x, y)
         (west, south), (east, north) = lonlat.min(axis=0).tolist(), lonlat.max(axis=0).tolist()
         return west, south, east, north
+
+    @property
+    def outline(self) -> shapely.Polygon:
+        """The tile in degrees, by its corners: its sides bend by less than two pixels."""
+        left, bottom, right, top = self.bounds
+        x, y = np.array([left, right, right, left]), np.array([bottom, bottom, top, top])
+        return shapely.Polygon(to_degrees(self.crs, x, y))
 
     def windows(self) -> Iterator[Window]:
         """The windows that may hold a place that counts, row by row.
