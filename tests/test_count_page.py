@@ -146,6 +146,28 @@ def test_a_sample_gives_intervals(browser: Browser, address: str, tmp_path: Path
         assert look.page.locator("#count-result svg.bars .whisker").count() == 0
 
 
+def test_a_drawn_outline_has_intervals_too(browser: Browser, address: str, tmp_path: Path) -> None:
+    """A sample is drawn of the outline, filled in and brought back: its estimates are those of the server."""
+    with looking(browser, address, "#lang=en&tab=count") as look:
+        _open(look)
+        _draw(look, "polygon", [(420, 120), (960, 120), (960, 560), (420, 560)])
+        look.page.locator("#count-result svg.bars").wait_for()
+        look.page.fill("#count-sample input[type=number]", "30")
+        with look.page.expect_download() as waiting:
+            look.page.click("#count-sample >> text=Sample plan")
+        sample = json.loads(Path(waiting.value.path()).read_text())
+        for feature in sample["features"]:
+            feature["properties"]["class"] = feature["properties"]["stratum"]
+        sample["features"][0]["properties"]["class"] = sample["features"][1]["properties"]["stratum"]
+        (tmp_path / "filled.geojson").write_text(json.dumps(sample))
+        look.page.set_input_files("#count-file", tmp_path / "filled.geojson")
+        look.page.locator("#count-result >> text=Estimated from the sample").wait_for()
+        assert "30 places" in look.page.locator("#count-result").inner_text()
+        with look.page.expect_download() as waiting:
+            look.page.click("#count-saves >> text=CSV")
+        assert "low_ha" in Path(waiting.value.path()).read_text().splitlines()[0]
+
+
 def test_table_is_copied_and_maps_are_saved(browser: Browser, address: str) -> None:
     """The clipboard has tabs between columns; the map of the part is a file."""
     with looking(
@@ -170,4 +192,4 @@ def test_fields_where_the_server_has_no_images(browser: Browser, address: str) -
         look.page.click("#count-fields >> text=Draw an area")
         look.page.mouse.click(500, 250)
         look.page.mouse.click(560, 300)
-        look.page.locator("#fields-status >> text=pixel vectors or scenes").wait_for()
+        look.page.locator("#fields-status >> text=This server has no images of that area").wait_for()

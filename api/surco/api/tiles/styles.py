@@ -19,6 +19,7 @@ __all__ = ["ClassColours", "Colours", "PrincipalColours", "Ramp"]
 
 _RAMPS = {
     "cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838",
+    "viridis": "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725",
     "brown-green": "543005 8c510a bf812d dfc27d f6e8c3 c7eae5 80cdc1 35978f 01665e 003c30",
 }
 _STEPS = 255
@@ -70,7 +71,7 @@ class ClassColours:
 class Ramp:
     """Colours of numbers from `low` to `high`, beyond which they stay as at the end; NaN is transparent.
 
-    `name` is "cividis" or "brown-green".
+    `name` is "cividis", "viridis" or "brown-green".
     """
 
     title: str

@@ -36,8 +36,10 @@ class ValueMap:
             known = values[np.isfinite(values)]
             low, high = np.percentile(known, _SHOWN).tolist() if len(known) else (0.0, 1.0)
             self._spans[style] = (round(low, 3), round(high, 3))
-        title = "Value" if style == "value" else "Uncertainty (half the interval)"
-        return Ramp(title, *self._spans[style], self.head.unit)
+        low, high = self._spans[style]
+        if style == "value":
+            return Ramp("Value", low, high, self.head.unit, "viridis")
+        return Ramp("Uncertainty (half the interval)", low, high, self.head.unit)
 
     def picture(self, style: str, shown: Pictured) -> bytes:
         """A picture of one of `styles`."""

@@ -66,6 +66,23 @@ export async function ask(path, body, signal) {
   return response.json();
 }
 
+// POST whose answer comes in lines of JSON: each(line) hears of every one, and the last is given back.
+export async function follow(path, body, each, signal) {
+  const asked = { method: "POST", body: JSON.stringify(body), signal };
+  const response = await answered(path, { ...asked, headers: headers({ "content-type": "application/json", accept: "application/x-ndjson" }) });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let [held, last] = ["", null];
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new AnswerError(0, "");
+    });
+    if (done) return last;
+    const lines = (held + value).split("\n");
+    held = lines.pop();
+    for (const line of lines) each((last = JSON.parse(line)));
+  }
+}
+
 // A write: what was kept may be old afterwards.
 export async function write(method, path, body, more = {}) {
   const json = body !== undefined && !(body instanceof Blob);

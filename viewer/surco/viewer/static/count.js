@@ -1,14 +1,15 @@
 // The panel "Count": hectares by class, or the mean of values, of the view, a comuna, a drawn area or everything.
 
 import { AnswerError, get } from "./api.js";
-import { adapterNow, app, busy, on, styleOf } from "./app.js";
-import { bars } from "./bars.js";
+import { adapterNow, app, busy, modelNow, on } from "./app.js";
+import { drawSample, sampleNow } from "./count_sample.js";
+import { areasShown, valuesShown } from "./count_show.js";
 import { $, make } from "./dom.js";
 import { drawn, polygonOf, startDrawing } from "./draw.js";
 import { openFields } from "./fields.js";
-import { areasOf, saveMap, savePlan, saveTable, valuesOf } from "./hectares.js";
+import { areasOf, saveMap, saveTable, valuesOf } from "./hectares.js";
 import { margins } from "./screen.js";
-import { className, hectares, number, percent, say } from "./words.js";
+import { className, say } from "./words.js";
 
 const STILL = 500; // ms after which a moved view is counted again
 const WHERE = ["view", "all", "zone", "box", "polygon"];
@@ -16,8 +17,7 @@ const WHERE = ["view", "all", "zone", "box", "polygon"];
 let where = "view";
 let zone = null; // {comuna} or {region}
 let ring = null; // what was drawn
-let sample = null; // GeoJSON that was filled in, or the name of a label set
-let sampleName = "";
+let crop = ""; // "adapter:class" that values are of; "" for all places
 let running = null;
 let shown = null; // what the table says: [[…cells]], the head first
 
@@ -25,6 +25,7 @@ export async function openCount() {
   $("tab-count").replaceChildren(
     make("div", { class: "segments many", role: "group", id: "count-where" }),
     make("select", { id: "count-zone", hidden: "" }),
+    make("select", { id: "count-crop", hidden: "" }),
     make("p", { class: "note", id: "count-status", role: "status" }),
     make("div", { id: "count-result" }),
     make("div", { class: "actions", id: "count-saves" }),
@@ -34,6 +35,10 @@ export async function openCount() {
   $("count-zone").addEventListener("change", (e) => {
     const [kind, name] = e.target.value.split(":");
     zone = { [kind]: name };
+    count();
+  });
+  $("count-crop").addEventListener("change", (e) => {
+    crop = e.target.value;
     count();
   });
   let later = 0;
@@ -54,8 +59,10 @@ async function fill() {
   group.setAttribute("aria-label", say("count-where"));
   group.replaceChildren(...WHERE.map((name) => make("button", { type: "button", value: name, "aria-pressed": String(name === where), onclick: () => choose(name) }, say(`count-${name}`))));
   zones();
+  crops();
   save();
-  sampling(await get("/labels").catch(() => ({ sets: [] })));
+  const { sets } = await get("/labels").catch(() => ({ sets: [] }));
+  drawSample(sets, part, count);
   openFields();
   if (app.overview.adapters.length) await count();
   else $("count-status").textContent = say("no-adapter");
@@ -114,11 +121,11 @@ async function count() {
   $("count-status").textContent = say("counting");
   $("count-status").classList.remove("wrong");
   try {
-    const used = sample && !asked.ring ? sample : null;
-    const made = adapterNow().task === "yield" ? values(await valuesOf(asked, signal)) : areas(await areasOf(asked, used, signal), used);
+    const made = adapterNow().task === "yield" ? await values(asked, signal) : areasShown(await areasOf(asked, sampleNow(), signal), sampleNow());
     if (signal.aborted) return;
+    shown = made.table;
     $("count-status").textContent = "";
-    $("count-result").replaceChildren(...made.filter(Boolean));
+    $("count-result").replaceChildren(...made.parts);
     save();
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
@@ -129,53 +136,35 @@ async function count() {
   }
 }
 
-function areas({ areas: found, method, notes, accuracy }, sampled) {
-  // A sample may say nothing of this part; its notes then say why.
-  const used = sampled && found.some((row) => row.area_ha !== null);
-  const said = sampled ? [...new Set([method, ...notes, ...found.map((row) => row.note)].filter(Boolean))] : [];
-  const rows = found.map((row) => ({ ...row, style: styleOf(row.class), ha: used ? row.area_ha : row.mapped_ha }));
-  rows.sort((a, b) => b.ha - a.ha);
-  const total = rows.reduce((sum, row) => sum + (row.ha ?? 0), 0);
-  const interval = (row) => (used && row.low_ha !== null ? ` (${number(row.low_ha)}–${number(row.high_ha)})` : "");
-  const named = (row) => (row.style ? className(row.style) : row.class);
-  const chart = rows.filter((row) => row.ha > 0).map((row) => ({
-    name: named(row), colour: row.style?.colour ?? "var(--soft)", value: row.ha, low: used ? row.low_ha : null, high: used ? row.high_ha : null, text: hectares(row.ha) + interval(row),
-  }));
-  const head = used ? ["class", "area-ha", "low-ha", "high-ha", "mapped-ha"] : ["class", "mapped-ha"];
-  const digits = (value) => (value === null ? "–" : number(value, 1));
-  shown = [head.map((key) => say(`column-${key}`)), ...rows.map((row) => [named(row), ...(used ? [row.area_ha, row.low_ha, row.high_ha, row.mapped_ha] : [row.mapped_ha]).map(digits)])];
-  const { overall } = accuracy ?? {};
-  const sure = overall?.low != null ? ` (${percent(overall.low)}–${percent(overall.high)})` : "";
-  return [
-    heading(say(used ? "estimated" : "counted"), hectares(total)),
-    chart.length ? bars(chart, say(used ? "estimated" : "counted")) : null,
-    table(),
-    make("p", { class: "note" }, used ? say("estimate-note") : say(sample && ring && where === "polygon" ? "polygon-note" : "count-note")),
-    overall ? make("p", { class: "note" }, `${say("accuracy")}: ${percent(overall.value)}${sure} · ${say("places", number(accuracy.units))}`) : null,
-    ...said.map((text) => make("p", { class: "note", lang: "en" }, text)),
-  ];
+// Of this season by comuna, and of the other seasons that the store has, the same part.
+async function values(asked, signal) {
+  const others = app.overview.seasons.filter((s) => modelNow() in s.models && s.name !== app.state.season);
+  const whole = (season) => valuesOf(asked, { crop, season }, signal).then(({ rows: [row] }) => ({ season, row }), absent);
+  const [found, ...seasons] = await Promise.all([valuesOf(asked, { crop, by: "comuna" }, signal), ...others.map((s) => whole(s.name))]);
+  const all = [...seasons.filter(Boolean), { season: app.state.season, row: found.rows[0] }];
+  return valuesShown(found, all.sort((a, b) => a.season.localeCompare(b.season)));
 }
 
-function values({ rows: [row], target_unit: unit, notes }) {
-  if (!row?.places) return [make("p", { class: "note" }, say("nothing-there"))];
-  const write = (value, digits = 2) => (value === null || value === undefined ? "–" : `${number(value, digits)} ${unit}`);
-  shown = [["", say("value")], [say("mean"), write(row.mean)], [say("mean-between"), `${write(row.mean_of_lows)} – ${write(row.mean_of_highs)}`], [say("total"), number(row.total)], [say("area"), hectares(row.hectares)], [say("parcels-or-cells"), number(row.places)]];
-  return [heading(say("mean"), write(row.mean)), table(true), make("p", { class: "note" }, say("mean-note")), ...notes.map((text) => make("p", { class: "note", lang: "en" }, text))];
+// Of a season without anything there.
+function absent(error) {
+  if (error instanceof AnswerError && error.status === 404) return null;
+  throw error;
 }
 
-const heading = (text, amount) => make("h2", { class: "sum" }, make("span", {}, text), make("b", {}, amount));
-
-function table(opened = false) {
-  const [head, ...rows] = shown;
-  const cells = (row, tag) => row.map((text, at) => make(at ? tag : "th", { scope: at ? "col" : "row" }, text));
-  const line = (row) => make("tr", {}, make("th", { scope: "row" }, row[0]), ...row.slice(1).map((text) => make("td", {}, text)));
-  return make("details", opened ? { open: "" } : {}, make("summary", {}, say("table")), make("table", {}, make("thead", {}, make("tr", {}, ...cells(head, "th"))), make("tbody", {}, ...rows.map(line))));
+// What a map of classes of the same model says grows where.
+function crops() {
+  const maps = adapterNow()?.task === "yield" ? app.overview.adapters.filter((a) => a.classes.length && a.model === modelNow()) : [];
+  const known = maps.flatMap((map) => map.classes.map((style) => [`${map.name}:${style.name}`, `${className(style)} · ${map.name}`]));
+  if (!known.some(([value]) => value === crop)) crop = "";
+  const option = (value, text) => make("option", value === crop ? { value, selected: "" } : { value }, text);
+  $("count-crop").replaceChildren(option("", say("every-place")), ...known.map(([value, text]) => option(value, text)));
+  $("count-crop").setAttribute("aria-label", say("which-crop"));
+  $("count-crop").hidden = !known.length;
 }
 
 function save() {
   const name = `${app.state.adapter}-${app.state.season}`;
   const asked = part();
-  const used = asked?.ring ? null : sample;
   const button = (text, work) => make("button", { type: "button", onclick: () => busy(work), ...(shown ? {} : { disabled: "" }) }, text);
   const copy = button(say("copy"), async () => {
     await navigator.clipboard.writeText(shown.map((row) => row.join("\t")).join("\n"));
@@ -183,40 +172,8 @@ function save() {
   });
   $("count-saves").replaceChildren(
     copy,
-    button("CSV", () => saveTable(asked, used, `${name}.csv`)),
+    button("CSV", () => saveTable(asked, sampleNow(), crop, `${name}.csv`)),
     button(say("map-as", "GeoParquet"), () => saveMap(asked, "parquet", `${name}.parquet`)),
     button(say("map-as", "GeoJSON"), () => saveMap(asked, "geojson", `${name}.geojson`)),
   );
-}
-
-function sampling({ sets }) {
-  const box = $("count-sample");
-  box.hidden = adapterNow()?.task === "yield" || !app.overview.adapters.length;
-  const size = make("input", { type: "number", min: "2", max: "50000", value: "300", "aria-label": say("sample-size") });
-  const plan = make("button", { type: "button", class: "small", onclick: () => busy(() => savePlan(part() ?? {}, size.value, `${app.state.adapter}-sample.geojson`)) }, say("plan"));
-  const file = make("input", { type: "file", accept: ".geojson,.json", id: "count-file", class: "hidden" });
-  file.addEventListener("change", () => read(file.files[0]));
-  const drop = make("label", { class: "drop", for: "count-file" }, sampleName || say("drop-sample"));
-  drop.addEventListener("dragover", (e) => e.preventDefault());
-  drop.addEventListener("drop", (e) => (e.preventDefault(), read(e.dataTransfer.files[0])));
-  const choice = make("select", { "aria-label": say("sample-set") }, make("option", { value: "" }, say("sample-set")), ...sets.map(({ name }) => make("option", name === sample ? { value: name, selected: "" } : { value: name }, name)));
-  choice.addEventListener("change", () => use(choice.value || null, choice.value));
-  const without = sample ? make("button", { type: "button", class: "small", onclick: () => use(null, "") }, say("without-sample")) : null;
-  box.replaceChildren(make("h3", {}, say("intervals")), make("p", { class: "note" }, say("sample-note")), make("div", { class: "actions" }, size, plan), file, drop, sets.length ? choice : "", without ?? "");
-
-  async function read(chosen) {
-    try {
-      await use(JSON.parse(await chosen.text()), chosen.name);
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      $("count-status").textContent = say("no-json");
-    }
-  }
-
-  function use(found, name) {
-    sample = found;
-    sampleName = name;
-    sampling({ sets });
-    return count();
-  }
 }

@@ -1,4 +1,4 @@
-// Drawing on the map: a rectangle by two clicks, or a polygon by as many as it takes.
+// Drawing on the map: a rectangle by two clicks, or a polygon or line by as many as it takes.
 
 import { app } from "./app.js";
 import { $ } from "./dom.js";
@@ -9,7 +9,7 @@ const DOUBLE = 500; // ms in which a second click may still be the end of the fi
 const CLOSING = 14; // pixels from the first corner at which a click closes an outline
 const NEAR = 1e-7; // degrees: the clicks of a double click are one corner
 
-// kind: "box" or "polygon"; onDone([[longitude, latitude], …] without repeating the first), onEnd(whole) before that and after a cancel.
+// kind: "box", "polygon" or "line"; onDone([[longitude, latitude], …] without repeating the first), onEnd(whole) before that and after a cancel.
 export function startDrawing(kind, { onDone, onEnd }) {
   app.tool?.end?.();
   const corners = [];
@@ -17,7 +17,7 @@ export function startDrawing(kind, { onDone, onEnd }) {
   const show = () => {
     const path = at ? [...corners, at] : corners;
     const ring = kind === "box" && path.length === 2 ? rectangle(...path) : path;
-    app.map.overlay("drawing", path.length ? lineOf(ring) : null, drawn);
+    app.map.overlay("drawing", path.length ? lineOf(ring, kind) : null, drawn);
   };
   const end = (whole = false) => {
     app.map.overlay("drawing", null);
@@ -30,7 +30,7 @@ export function startDrawing(kind, { onDone, onEnd }) {
     onEnd(whole);
   };
   const finish = () => {
-    if (corners.length < (kind === "box" ? 2 : 3)) return;
+    if (corners.length < (kind === "polygon" ? 3 : 2)) return;
     end(true);
     onDone(kind === "box" ? rectangle(...corners) : corners);
   };
@@ -48,7 +48,7 @@ export function startDrawing(kind, { onDone, onEnd }) {
   const add = ({ longitude, latitude }) => {
     const last = corners.at(-1);
     if (last && Math.hypot(last[0] - longitude, last[1] - latitude) < NEAR) return;
-    if (corners.length > 2 && pixels(corners[0], [longitude, latitude]) < CLOSING) return finish();
+    if (kind === "polygon" && corners.length > 2 && pixels(corners[0], [longitude, latitude]) < CLOSING) return finish();
     corners.push([longitude, latitude]);
     show();
     if (kind === "box" && corners.length === 2) finish();
@@ -78,9 +78,9 @@ export const polygonOf = (ring) => ({ type: "Polygon", coordinates: [[...ring, r
 
 const rectangle = ([x0, y0], [x1, y1]) => [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
 
-function lineOf(ring) {
+function lineOf(ring, kind) {
   if (ring.length === 1) return { type: "Point", coordinates: ring[0] };
-  return ring.length === 2 ? { type: "LineString", coordinates: ring } : polygonOf(ring);
+  return ring.length === 2 || kind === "line" ? { type: "LineString", coordinates: ring } : polygonOf(ring);
 }
 
 function pixels(a, b) {

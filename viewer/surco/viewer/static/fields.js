@@ -1,86 +1,194 @@
-// Fields on demand: an area is drawn, the server finds the parcels in it, a person keeps those that are right.
+// Fields on demand: an area is drawn, the server finds its fields, a person accepts those that are right and corrects others.
 
-import { AnswerError, ask, save, saveBlob } from "./api.js";
-import { app, busy } from "./app.js";
+import { AnswerError, follow } from "./api.js";
+import { app, on } from "./app.js";
 import { $, make } from "./dom.js";
 import { startDrawing } from "./draw.js";
-import { hectares, number, say } from "./words.js";
+import { accept, accepted, begin, canUndo, choose, chosen, held, join, part, remove, say as tellOf, undo } from "./fields_held.js";
+import { dragCorners, dragging, drawAgain, drawFields, fieldAt, hectaresOf, hideFields } from "./fields_map.js";
+import { saveGeoJson, saveLabels, saveParquet } from "./fields_save.js";
+import { boundsOf } from "./mercator.js";
+import { margins } from "./screen.js";
+import { told } from "./sentences.js";
+import { hectares, number, percent, say } from "./words.js";
 
-const LINE = [214, 69, 20];
+const BEYOND = 120; // metres
+const MADE = /^[0-9a-f]{16}(-\d+)?$/; // ids that the server gave
+const METRES = 110_574; // a degree of latitude
 
-let asked = null; // the body of the question
-let found = null; // a FeatureCollection; what was deleted is gone from it
-let chosen = null;
-let whole = true;
+let running = null; // AbortController of a search
+let joining = false; // the next click names the field to join
+let opened = false;
+
+const button = (word, onclick, more = {}) => make("button", { type: "button", id: `fields-${word}`, onclick, ...more }, say(word));
+const status = (text, wrong = false) => {
+  $("fields-status").textContent = text;
+  $("fields-status").classList.toggle("wrong", wrong);
+};
 
 export function openFields() {
-  const begin = make("button", { type: "button", class: "small", onclick: draw }, say("find-fields"));
-  $("count-fields").replaceChildren(make("h3", {}, say("fields")), make("p", { class: "note" }, say("fields-note")), make("div", { class: "actions" }, begin), make("p", { class: "note", id: "fields-status", role: "status" }), make("div", { id: "fields-found" }));
-  if (found) show();
+  $("count-fields").replaceChildren(
+    make("h3", {}, say("fields")), make("p", { class: "note" }, say("fields-note")),
+    make("div", { class: "actions" }, button("find-fields", draw, { class: "small" })),
+    make("div", { id: "fields-running", hidden: "" }), make("p", { class: "note", id: "fields-status", role: "status" }), make("div", { id: "fields-found" }),
+  );
+  if (!opened) {
+    on("fields", show);
+    on("view", drawAgain);
+    on("shown", (tab) => (tab === "count" && held.fields ? take() : hideFields()));
+    document.addEventListener("keydown", pressed);
+  }
+  opened = true;
+  if (held.fields) take();
 }
 
 function draw() {
-  put(null);
+  running?.abort();
+  begin(null);
+  status("");
   startDrawing("box", { onDone: find, onEnd: () => {} });
 }
 
+// Fields that the drawn box would cut are looked for beyond it; those whose middle is outside are left out again.
 async function find(corners) {
-  const [xs, ys] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
-  asked = { bbox: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] };
-  say_("searching");
+  const [west, south, east, north] = boundsOf({ type: "LineString", coordinates: corners });
+  const [x, y] = [BEYOND / (METRES * Math.cos((south * Math.PI) / 180)), BEYOND / METRES];
+  const inside = ({ geometry }) => {
+    const [left, bottom, right, top] = boundsOf(geometry);
+    return left + right > 2 * west && left + right < 2 * east && bottom + top > 2 * south && bottom + top < 2 * north;
+  };
+  const asked = { bbox: [west - x, south - y, east + x, north + y], season: app.state.season };
+  running = new AbortController();
+  wait({ part: "start", done: 0, total: 0, seconds: 0 });
   try {
-    put(await ask("/boundaries?f=geojson", asked));
+    const found = await follow("/boundaries?f=steps", asked, (step) => step.part && wait(step), running.signal);
+    const fields = found.features?.filter(inside) ?? [];
+    if (found.refused || !fields.length) status(told(found.refused, found.refused ? found : { code: "fields-none" }), true);
+    else {
+      begin(fields);
+      take();
+      $("count-fields").scrollIntoView({ block: "start" });
+    }
   } catch (error) {
-    if (!(error instanceof AnswerError)) throw error;
-    $("fields-status").textContent = error.status ? error.message : say("down-text");
+    if (error.name === "AbortError") status(say("fields-cancelled"));
+    else if (error instanceof AnswerError) status(error.status ? error.message : say("down-text"), true);
+    else throw error;
+  } finally {
+    running = null;
+    $("fields-running").hidden = true;
   }
 }
 
-const say_ = (key) => ($("fields-status").textContent = say(key));
-
-function put(collection) {
-  found = collection;
-  chosen = null;
-  whole = true;
-  $("fields-status").textContent = "";
-  if (found) app.tool = { click: pick, end: () => app.map.overlay("fields", null) };
-  show();
+function wait({ part: name, done, total, seconds }) {
+  status("");
+  const box = $("fields-running");
+  if (box.hidden || !box.firstChild) {
+    box.replaceChildren(make("progress", { "aria-label": say("find-fields") }), make("span", {}), button("cancel", () => running?.abort(), { class: "small" }));
+    box.hidden = false;
+    box.scrollIntoView({ block: "nearest" });
+  }
+  const [bar, text] = box.children;
+  if (total > 1) Object.assign(bar, { max: total, value: done });
+  else bar.removeAttribute("value");
+  text.textContent = `${say(`fields-${name}`)}${total > 1 ? ` ${number(done)}/${number(total)}` : ""} · ${number(seconds)} s`;
 }
 
-function show() {
-  const line = (feature) => (feature === chosen ? [...LINE, 255] : [...LINE, 200]);
-  app.map.overlay("fields", found && { ...found }, { filled: true, getFillColor: (f) => [...LINE, f === chosen ? 110 : 0], getLineColor: line, getLineWidth: 2, lineWidthUnits: "pixels", updateTriggers: { getFillColor: chosen } });
-  if (!found) return $("fields-found").replaceChildren();
-  const area = found.features.reduce((sum, { properties }) => sum + (properties["metrics:area"] ?? 0) / 1e4, 0);
-  const button = (text, onclick, off = false) => make("button", { type: "button", onclick, ...(off ? { disabled: "" } : {}) }, text);
-  const geojson = () => saveBlob(new Blob([JSON.stringify(found)], { type: "application/geo+json" }), "fields.geojson");
-  $("fields-found").replaceChildren(
-    make("p", {}, `${say("fields-found", number(found.features.length))} · ${hectares(area)}`),
-    make("p", { class: "note" }, say("fields-edit")),
-    make("div", { class: "actions" }, button(say("delete-field"), remove, !chosen), button("GeoJSON", geojson), button("GeoParquet", () => busy(() => save("/boundaries?f=parquet", "fields.parquet", asked)), !whole), button(say("put-away"), () => ((app.tool = null), put(null)))),
-  );
-}
-
-function remove() {
-  found.features = found.features.filter((feature) => feature !== chosen);
-  chosen = null;
-  whole = false;
+// The map's clicks choose fields.
+function take() {
+  app.tool?.end?.();
+  app.tool = { edits: true, click: pick, end: () => ((joining = false), hideFields()) };
   show();
 }
 
 function pick({ longitude, latitude }) {
-  chosen = found.features.find(({ geometry }) => holds(geometry, longitude, latitude)) ?? null;
-  show();
+  const field = fieldAt(longitude, latitude);
+  const one = chosen();
+  if (!joining || !field || !one || field.id === one.id) return choose(field?.id ?? null);
+  joining = false;
+  correct(() => join([one, field]));
 }
 
-// By the even-odd rule over all rings.
-function holds({ type, coordinates }, x, y) {
-  const rings = type === "MultiPolygon" ? coordinates.flat() : coordinates;
-  let inside = false;
-  for (const ring of rings)
-    for (let i = 0, j = ring.length - 1; i < ring.length; j = i++) {
-      const [[xi, yi], [xj, yj]] = [ring[i], ring[j]];
-      if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
-    }
-  return inside;
+// A correction by the server: what went wrong is said here.
+async function correct(work) {
+  status("");
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error;
+    status(error.status ? error.message : say("down-text"), true);
+    show();
+  }
+}
+
+function show() {
+  if (!$("fields-found")) return;
+  if (app.tool?.edits) drawFields();
+  else hideFields();
+  if (!held.fields) return $("fields-found").replaceChildren();
+  const [all, kept, focused] = [held.fields, accepted(), document.activeElement?.id];
+  const name = (id, at) => (MADE.test(id) ? say("field-nth", number(at + 1)) : id);
+  const text = (field, at) => `${held.accepted.has(field.id) ? "✓ " : ""}${name(field.id, at)} · ${hectares(hectaresOf([field]))}`;
+  const option = (field, at) => make("option", field.id === held.chosen ? { value: field.id, selected: "" } : { value: field.id }, text(field, at));
+  const choice = make("select", { id: "fields-choice", "aria-label": say("fields-choice") }, make("option", { value: "" }, say("fields-choice")), ...all.map(option));
+  choice.addEventListener("change", () => (choose(choice.value || null), chosen() && fly(chosen())));
+  const off = kept.length ? {} : { disabled: "" };
+  $("fields-found").replaceChildren(...[
+    make("p", {}, make("b", {}, say("fields-found", number(all.length), hectares(hectaresOf(all)))), ` · ${say("fields-accepted", number(kept.length))}`),
+    choice, card(chosen()),
+    make("div", { class: "actions" },
+      button("accept-all", () => accept(all.map(({ id }) => id), true), kept.length < all.length ? {} : { disabled: "" }),
+      button("undo", undo, canUndo() ? { title: "Ctrl+Z" } : { disabled: "" }), button("put-away", () => ((app.tool = null), begin(null), status("")))),
+    make("h4", {}, say("fields-saves", hectares(hectaresOf(kept)))),
+    make("div", { class: "actions" },
+      button("as-parcels", () => correct(saveParquet), off), make("button", { type: "button", onclick: saveGeoJson, ...off }, "GeoJSON"), button("as-labels", () => correct(labels), off)),
+    make("p", { class: "note" }, say("fields-table")),
+  ].filter(Boolean));
+  if (focused && focused !== "map") $(focused)?.focus({ preventScroll: true });
+}
+
+function card(field) {
+  if (!field) return make("p", { class: "note" }, say("fields-how"));
+  const { properties: about, id } = field;
+  const yes = held.accepted.has(id);
+  const sure = about.confidence == null ? say("by-hand") : say("field-sure", percent(about.confidence));
+  const input = (key, value, work) => {
+    const node = make("input", { type: "text", maxlength: "120", value, autocomplete: "off", id: key });
+    // After the focus has moved on, so that it can be kept; of the field as it is then.
+    node.addEventListener("change", () => setTimeout(() => chosen() && work(node.value.trim())));
+    return make("label", {}, make("span", {}, say(key)), node);
+  };
+  const renamed = (name) => name && !tellOf(chosen(), { id: name }) && (status(say("name-taken"), true), show());
+  return make("div", { class: "field-card" },
+    make("p", {}, `${hectares(hectaresOf([field]))} · ${sure}`),
+    make("div", { class: "fields" }, input("field-name", id, renamed), input("field-crop", about["crop:name"] ?? "", (crop) => tellOf(chosen(), { crop: crop || null }))),
+    make("div", { class: "actions" },
+      button(yes ? "accept-not" : "accept", () => accept([id], !yes), yes ? {} : { class: "main" }),
+      button("corners", () => (dragging() || fly(field), dragCorners(!dragging(), correct), show()), { "aria-pressed": String(dragging()) }),
+      button("split", () => divide(field)), button("join", () => ((joining = !joining), show()), { "aria-pressed": String(joining) }), button("delete-field", () => remove(field))),
+    dragging() || joining ? make("p", { class: "note" }, say(joining ? "join-how" : "corners-how")) : null,
+  );
+}
+
+function divide(field) {
+  const again = () => (take(), choose(field.id));
+  startDrawing("line", { onDone: (line) => correct(() => part(field, line)), onEnd: again });
+}
+
+function fly({ geometry }) {
+  const [west, south, east, north] = boundsOf(geometry);
+  const [x, y] = [east - west, north - south];
+  app.map.fit([west - x, south - y, east + x, north + y], margins(), 500);
+}
+
+async function labels() {
+  const made = await saveLabels();
+  status(made ? say("fields-labelled", number(made.count), made.name) : say("fields-uncropped"), !made);
+}
+
+function pressed(event) {
+  if (!app.tool?.edits || event.target.matches?.("input, textarea, select")) return;
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") undo();
+  else if (event.key === "Delete" && chosen()) remove(chosen());
+  else return;
+  event.preventDefault();
 }

@@ -1,63 +1,43 @@
 // What the server says of a part of a map: hectares by class, means of values, and the map itself as a file.
-// A part is {} (all), {bbox}, {comuna}, {region} or {ring}: a drawn polygon, which only SQL can cut out.
+// A part is {} (all), {bbox}, {comuna}, {region} or {ring}: a drawn polygon, which is sent along.
 
 import { address, ask, get, save } from "./api.js";
-import { adapterNow, app, tableNow } from "./app.js";
+import { adapterNow, app } from "./app.js";
+import { polygonOf } from "./draw.js";
 
-const path = () => `/maps/${encodeURIComponent(app.state.adapter)}/${app.state.season}`;
+const path = (what, season = app.state.season) => `/maps/${encodeURIComponent(app.state.adapter)}/${season}/${what}`;
 const rows = () => ({ unit: app.state.unit, res: app.state.unit === "cells" ? app.state.res : null });
 const isYield = () => adapterNow()?.task === "yield";
-const quoted = (text) => `'${String(text).replaceAll("'", "''")}'`;
 
-// {areas: [{class, mapped_ha, area_ha, low_ha, high_ha}], method, notes, accuracy}; sample: GeoJSON, or the name of a label set.
+// The part as parameters, and as what has to be sent along; null where nothing has.
+const named = ({ ring, ...rest }) => rest;
+function along(part, sample = null) {
+  const body = { ...(typeof sample === "object" ? sample : {}), ...(part.ring ? { within: polygonOf(part.ring) } : {}) };
+  return Object.keys(body).length ? body : null;
+}
+
+const answer = (to, query, body, signal) => (body ? ask(address(to, query), body, signal) : get(to, query));
+
+// {areas: [{class, mapped_ha, area_ha, low_ha, high_ha}], method, notes, said, accuracy}; sample: GeoJSON, or the name of a label set.
 export async function areasOf(part, sample, signal) {
-  if (part.ring) return { areas: await sql(part.ring, "areas", signal), notes: [], accuracy: null };
-  const query = { ...part, ...rows(), f: "json" };
-  const found = await (typeof sample === "string" || !sample
-    ? get(`${path()}/areas`, { ...query, sample })
-    : ask(address(`${path()}/areas`, query), sample, signal));
+  const query = { ...named(part), ...rows(), f: "json", sample: typeof sample === "string" ? sample : null };
+  const found = await answer(path("areas"), query, along(part, sample), signal);
   return { ...found, areas: found.areas.filter((row) => row.domain === "total") };
 }
 
-// {rows: [{mean, total, hectares, mean_of_lows, mean_of_highs}], target_unit, coverage, notes} of a yield adapter.
-export async function valuesOf(part, signal) {
-  if (part.ring) return { rows: await sql(part.ring, "values", signal), target_unit: adapterNow().unit ?? "", notes: [] };
-  return get(`${path()}/values`, { ...part, ...rows(), f: "json" });
+// {rows: [{domain, places, hectares, mean, total, mean_of_lows, mean_of_highs}], target_unit, coverage, notes, said} of a
+// yield adapter, the total first; crop: "adapter:class", or "" for all places.
+export const valuesOf = (part, { crop = "", season, by = "none" } = {}, signal) =>
+  answer(path("values", season), { ...named(part), ...rows(), f: "json", crop, by }, along(part), signal);
+
+export function saveTable(part, sample, crop, name) {
+  const more = isYield() ? { crop, by: "comuna" } : { sample: typeof sample === "string" ? sample : null };
+  const to = address(path(isYield() ? "values" : "areas"), { ...named(part), ...rows(), f: "csv", ...more });
+  return save(to, name, along(part, sample) ?? undefined);
 }
 
-export function saveTable(part, sample, name) {
-  if (part.ring) return save("/sql?f=csv", name, { query: within(part.ring, isYield() ? "values" : "areas") });
-  const set = typeof sample === "string" ? sample : null;
-  const to = address(`${path()}/${isYield() ? "values" : "areas"}`, { ...part, ...rows(), f: "csv", sample: set });
-  return save(to, name, sample && !set ? sample : undefined);
-}
+export const saveMap = (part, format, name) =>
+  save(address(path("export"), { ...named(part), ...rows(), f: format, geometry: "polygon" }), name, along(part) ?? undefined);
 
-export function saveMap(part, format, name) {
-  if (part.ring) return save(`/sql?f=${format}`, name, { query: within(part.ring, "rows") });
-  return save(address(`${path()}/export`, { ...part, ...rows(), f: format, geometry: "polygon" }), name);
-}
-
-export const savePlan = (part, size, name) => save(address(`${path()}/areas/plan`, { ...part, ...rows(), size }), name);
-
-async function sql(ring, kind, signal) {
-  const { columns, rows: found } = await ask("/sql?f=json", { query: within(ring, kind) }, signal);
-  return found.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
-}
-
-// Parcels count with the share that lies within, cells where their centre does, as with a box.
-function within(ring, kind) {
-  const corners = [...ring, ring[0]].map(([lon, lat]) => `${lon.toFixed(7)} ${lat.toFixed(7)}`).join(", ");
-  const shape = `ST_MakeValid(ST_GeomFromText('POLYGON((${corners}))'))`;
-  const { season, res, model } = tableNow();
-  const cells = app.state.unit === "cells";
-  const hectares = cells ? "h3_hectares(h3)" : `"metrics:area" / 1e4 * ST_Area(ST_Intersection(geometry, ${shape})) / ST_Area(geometry)`;
-  const answer = `${isYield() ? "predict_value" : "predict"}(${quoted(app.state.adapter)}, embedding, embedding_scale)`;
-  const place = cells ? "h3_string(h3) AS h3, h3_boundary(h3) AS geometry" : "id, geometry";
-  const held = `season = ${quoted(season)} AND model = ${quoted(model)}${cells ? ` AND res = ${res}` : ""}`;
-  const from = `(SELECT ${place}, ${answer} AS best, ${hectares} AS ha FROM ${app.state.unit} WHERE ${held} AND ST_Intersects(geometry, ${shape}))`;
-  if (kind === "rows") return `SELECT * EXCLUDE (best), unnest(best) FROM ${from}`;
-  if (kind === "areas") return `SELECT best.label AS class, sum(ha) AS mapped_ha FROM ${from} WHERE best.label IS NOT NULL GROUP BY ALL`;
-  const mean = (of) => `sum(ha * best.${of}) / sum(ha)`;
-  return `SELECT count(*) AS places, sum(ha) AS hectares, ${mean("value")} AS mean, sum(ha * best.value) AS total,
-    ${mean("low")} AS mean_of_lows, ${mean("high")} AS mean_of_highs FROM ${from} WHERE best.value IS NOT NULL`;
-}
+export const savePlan = (part, size, name) =>
+  save(address(path("areas/plan"), { ...named(part), ...rows(), size }), name, along(part) ?? undefined);

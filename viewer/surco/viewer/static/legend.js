@@ -110,7 +110,7 @@ function graded(legend, style) {
   const share = name === "probability" || name === "uncertainty";
   const unit = legend.unit ? ` ${legend.unit}` : "";
   const write = (value) => (share && !unit ? percent(value) : `${number(value, Number.isInteger(value) ? 0 : 1)}${unit}`);
-  const ends = entries.length ? [entries[0], entries.at(-1)] : [];
+  const ends = entries.length ? [entries[0], entries[entries.length >> 1], entries.at(-1)] : [];
   $("legend").replaceChildren(
     make("h2", {}, say(`${name}-title`)),
     make("div", { class: "ramp", background: `linear-gradient(90deg, ${stops})` }),

@@ -3,7 +3,7 @@
 import { AnswerError, ask } from "./api.js";
 import { adapterNow, app, on, styleOf } from "./app.js";
 import { $, make } from "./dom.js";
-import { chance, className, number, say } from "./words.js";
+import { chance, className, number, percent, say } from "./words.js";
 
 const REST = 150; // ms
 
@@ -32,9 +32,10 @@ async function tell(x, y) {
 
 function show(answer, x, y) {
   const style = answer.class ? styleOf(answer.class) : null;
-  const unit = adapterNow()?.unit ?? "";
-  const between = Number.isFinite(answer.low) && Number.isFinite(answer.high) ? `${number(answer.low, 2)} – ${number(answer.high, 2)} ${unit}` : "";
-  const [title, text] = "value" in answer ? [`${number(answer.value, 2)} ${unit}`, between] : [style ? className(style) : answer.class ?? say("unknown"), say("sure", chance(answer.probability ?? 0))];
+  const { unit, coverage } = adapterNow() ?? {};
+  const bounded = Number.isFinite(answer.low) && Number.isFinite(answer.high);
+  const between = bounded ? say("value-between", `${number(answer.low, 2)} – ${number(answer.high, 2)} ${unit ?? ""}`, percent(coverage ?? 0)) : say("value-unbounded");
+  const [title, text] = "value" in answer ? [`${number(answer.value, 2)} ${unit ?? ""}`, between] : [style ? className(style) : answer.class ?? say("unknown"), say("sure", chance(answer.probability ?? 0))];
   const tip = $("tip");
   tip.replaceChildren(make("b", {}, title), text);
   tip.hidden = false;
