@@ -110,7 +110,8 @@ def _adapter(store: Store, name: str) -> dict[str, Any] | None:
         "name": name,
         "task": card["task"],
         "model": card["model_id"],
-        "unit": card.get("training", {}).get("target_unit"),
+        "unit": card.get("unit"),
+        "coverage": card.get("parameters", {}).get("coverage"),
         "classes": [asdict(style) for style in class_styles(classes)],
     }
 
