@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ SEASON = Season(2024)
 
 
 def small_plan(tiles: int = 4, step: int = 640) -> RunPlan:
-    """Tiles beside each other in the central valley, sixteen windows each, of the synthetic country."""
-    chosen = tuple(LandTile(19, 25 + number % 2, 610 - number // 2, step=step) for number in range(tiles))
+    """Tiles beside each other in the central valley, four windows each, of the synthetic country."""
+    chosen = tuple(
+        LandTile(19, 25 + number % 2, 610 - number // 2, step=step, occupied=0b0110_0110)
+        for number in range(tiles)
+    )
     model = PlannedModel.of("band-mean", BandMeanEncoder())
     return RunPlan("valley", SEASON, chosen, model, (11, 9), simulated=SimulatedSource(1))
 
@@ -49,6 +53,15 @@ def start_driver(store: Path, tiles: int, executor: str) -> subprocess.Popen[byt
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], env=environment)
+
+
+class Slow(BandMeanEncoder):
+    """An encoder that takes its time, so that something can happen meanwhile."""
+
+    def encode(self, *series: Any) -> Floats:
+        """See `Encoder.encode`."""
+        time.sleep(0.4)
+        return super().encode(*series)
 
 
 class DiesOnce(BandMeanEncoder):

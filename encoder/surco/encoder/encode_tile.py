@@ -86,7 +86,8 @@ def gather(composite: Composite, lonlat: npt.NDArray[np.float64], inside: Bools)
 def encode_gathered(encoder: Encoder, windows: Sequence[Gathered]) -> list[Floats]:
     """Vectors of the pixels of each window, (P, D) float32, NaN outside and where nothing was seen.
 
-    Blocks are filled across windows, so that an encoder always has as many series at once as it likes.
+    Blocks are filled across windows, so that an encoder always has as many series at once as it likes (its
+    `at_once`, where it says so).
 
     Raises:
         ModelError: the encoder returns anything but unit vectors of its dimension.

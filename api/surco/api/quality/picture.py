@@ -26,8 +26,10 @@ def report_picture(report: Json) -> bytes:
     figure = Figure(figsize=(13, 9), layout="constrained", facecolor=_GROUND)
     axes = figure.subplots(2, 2)
     level = "" if report["res"] is None else f", resolution {report['res']}"
+    failed = len(report["failed_tiles"])
     figure.suptitle(
-        f"{report['rows']:,} {report['table']} of {named_season(report)}, {report['model']}{level}",
+        f"{report['rows']:,} {report['table']} of {named_season(report)}, {report['model']}{level}"
+        + (f"; {failed:,} tiles could not be done" if failed else ""),
         color=_INK,
         fontsize=14,
     )

@@ -27,7 +27,7 @@ __all__ = ["Reports", "quality_report"]
 
 _LONG_S = 1.0
 _KEPT_VERSIONS = 2
-_FORMAT = 1
+_FORMAT = 2
 _FILE = "report.json"
 _MOST_SEASONS = 6
 _KINDS: tuple[By, ...] = ("region", "comuna")
@@ -99,7 +99,8 @@ def quality_report(
 
     Returns:
         The table meant, `coverage` and `months` by "region" and by "comuna" (all rows are counted), `seams` and `holes`
-        (None of parcels), and `drift` from each earlier season to the next, the latest first.
+        (None of parcels), `failed_tiles` (tiles that the table's runs could not do: `tile`, `bbox`, `kind`, `reason`,
+        `attempts`), and `drift` from each earlier season to the next, the latest first.
 
     Raises:
         StoreError: no such table, or a damaged file.
@@ -155,6 +156,7 @@ def _measured(asked: _Asked) -> Json:
         "months": {by: missing_months(tally, by, season) for by in _KINDS},
         "seams": measured_seams(asked.source) if cells else None,
         "holes": found_holes(asked.source) if cells else None,
+        "failed_tiles": [hole for note in info.meta.get("runs", []) for hole in note.get("holes", [])],
         "drift": [measured_drift(old, new) for new, old in pairwise(chain)],
     }
 

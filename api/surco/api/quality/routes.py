@@ -64,8 +64,9 @@ def quality_routes(server: Server) -> list[Any]:
         """All rows are counted; seams and drift are measured on a sample that says its size and its intervals.
 
         `coverage` and `months` have a row for all and for each region or comuna. `seams` compares neighbours across
-        borders with neighbours inside (a ratio of 1 is no seam). `holes` are grounds without rows. `drift` is the
-        change of the same places from each season to the next. Formats: json, html, png.
+        borders with neighbours inside (a ratio of 1 is no seam). `holes` are grounds without rows, `failed_tiles` tiles
+        that a run could not do, with the reason. `drift` is the change of the same places from each season to the next.
+        Formats: json, html, png.
         """
         form = chosen(request, f, _OFFERS)
         with gate.inside():

@@ -37,6 +37,8 @@ def report_tables(report: Json, by: By) -> list[TextTable]:
         tables.append(_seams(report["seams"]))
     if report["holes"] is not None:
         tables.append(_holes(report["holes"]))
+    if report["failed_tiles"]:
+        tables.append(_failed(report["failed_tiles"]))
     return [*tables, *(_drift(each) for each in report["drift"])]
 
 
@@ -108,6 +110,24 @@ def _holes(holes: Json) -> TextTable:
             if holes["runs"]
             else "The table remembers no runs: its own bounds were looked over."
         ),
+    )
+
+
+def _failed(tiles: list[Json]) -> TextTable:
+    return TextTable(
+        f"Tiles that could not be done: {len(tiles):,}, without rows",
+        ("tile", "longitude", "latitude", "tried", "why"),
+        [
+            (
+                each["tile"],
+                f"{(each['bbox'][0] + each['bbox'][2]) / 2:.3f}",
+                f"{(each['bbox'][1] + each['bbox'][3]) / 2:.3f}",
+                f"{each['attempts']} times",
+                each["reason"],
+            )
+            for each in tiles
+        ],
+        "Try them again: surco run resume STORE --retry-failed.",
     )
 
 

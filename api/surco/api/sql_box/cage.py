@@ -36,7 +36,7 @@ _READABLE: Final = (
     *("/sys/fs/cgroup", "/proc/self/cgroup"),  # how many processors and what memory may be used
     "/proc/self/maps",  # where threadpoolctl finds the libraries that compute
 )
-_PRIVATE: Final = {".server", ".staging", ".writers"}
+_PRIVATE: Final = {".runs", ".server", ".staging", ".writers"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ __all__ = ["InProcess", "LocalPool"]
 
 _MOST_WINDOWS = 16
 """Of a piece: those of one tile, which read the same scenes."""
+_AHEAD = 2
+"""Windows that are read while one is encoded; a composite of the next takes some 50 MB."""
 _PIECES = 4
 """A worker gets at least so many of a round, where there are windows enough: none is left with all the rest."""
 _DEATHS = 3
@@ -48,7 +50,7 @@ class InProcess:
         """See `work.Executor`."""
         stages, encoder = Stages(work.recipe), make_encoder()
         for piece in work.pieces(tasks, _MOST_WINDOWS):
-            yield from stages.do(piece, encoder, self._stage)
+            yield from stages.do(piece, encoder, self._stage, ahead=_AHEAD)
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +169,7 @@ class _Crew:
             self._hand(worker)
 
     def _replace(self, worker: _Worker) -> Iterator[Result]:
-        """Another worker for one that died; the window it was at is given up where it killed several."""
+        """Another worker for one that died; its windows are done again, unless the one it was at killed several."""
         self._workers.remove(worker)
         worker.pipe.close()
         worker.process.join()
@@ -176,20 +178,21 @@ class _Crew:
         task = worker.left[0] if worker.left else None
         self._deaths[task] += 1
         if self._deaths[task] >= _DEATHS:
-            if task is None:
-                raise RunError(
-                    f"Expected workers that start; got {_DEATHS} that ended before their first window, the last "
-                    f"with code {code}. See what they wrote; where they were killed (-9), use fewer."
-                )
-            worker.left.popleft()
-            self._left -= 1
-            yield Result(
-                task, Failure("worker", f"{_DEATHS} workers died over it, the last with code {code}")
-            )
-        if worker.piece is not None and worker.left:
+            yield from self._given_up(worker, code)
+        elif worker.piece is not None and worker.left:
             again = tuple(task.window for task in worker.left)
             self._again.append(Piece(worker.piece.number, again, worker.piece.tile, worker.piece.source))
         self.grow(1)
+
+    def _given_up(self, worker: _Worker, code: int | None) -> Iterator[Result]:
+        if not worker.left:
+            raise RunError(
+                f"Expected workers that start; got {_DEATHS} that ended before their first window, the last "
+                f"with code {code}. See what they wrote; where they were killed (-9), use fewer."
+            )
+        failure = Failure("worker", f"{_DEATHS} workers died over it, the last with code {code}.")
+        self._left -= len(worker.left)
+        yield from [Result(task, failure) for task in worker.left]
 
     def _name(self, worker: _Worker) -> str:
         if worker.piece is None or not worker.left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from surco.encoder.encode_tile import Gathered, encode_gathered, gather, sum_pixels
 from surco.encoder.errors import CatalogError, SceneError
@@ -10,6 +11,7 @@ from surco.encoder.grid import Window
 from surco.encoder.parcels import ParcelIndex
 from surco.encoder.protocol import Encoder, Floats
 from surco.encoder.rasters import raster_settings
+from surco.encoder.reading import read_ahead
 from surco.encoder.runs.work import Failure, Observer, Piece, Recipe, Result, RunTile, Task
 from surco.encoder.staging import to_payload
 
@@ -44,19 +46,30 @@ class Stages:
         index, level = self._index(window.crs), self._recipe.resolution
         return to_payload(sum_pixels(window, gathered, vectors, resolution=level, parcels=index))
 
-    def do(self, piece: Piece, encoder: Encoder, stage: Stage | None = None) -> Iterator[Result]:
-        """All three for each window of a piece; `stage` is told what comes now."""
+    def do(
+        self, piece: Piece, encoder: Encoder, stage: Stage | None = None, ahead: int = 0
+    ) -> Iterator[Result]:
+        """All three for each window of a piece; `stage` is told what is waited for.
+
+        `ahead` of the next windows are read meanwhile. Where a process may die of a window that it reads, none must be:
+        who is to blame is told by what it was doing.
+        """
         tell, windows = stage or _silent, list(piece.tile.windows())
-        for task in piece.tasks:
-            tell(task, "composites")
-            window = windows[task.window]
-            gathered = self.read(piece.tile, piece.source, window)
-            if isinstance(gathered, Failure):
-                yield Result(task, gathered)
-                continue
-            tell(task, "vectors")
-            (vectors,) = encode_gathered(encoder, [gathered])
-            yield Result(task, self.pool(window, gathered, vectors))
+
+        def read(task: Task) -> Gathered | Failure:
+            return self.read(piece.tile, piece.source, windows[task.window])
+
+        coming = read_ahead(piece.tasks, read, ahead) if ahead else ((t, read(t)) for t in piece.tasks)
+        with closing(coming):
+            for task in piece.tasks:
+                tell(task, "composites")
+                _, gathered = next(coming)
+                if isinstance(gathered, Failure):
+                    yield Result(task, gathered)
+                    continue
+                tell(task, "vectors")
+                (vectors,) = encode_gathered(encoder, [gathered])
+                yield Result(task, self.pool(windows[task.window], gathered, vectors))
 
     def _index(self, crs: str) -> ParcelIndex | None:
         if self._recipe.parcels is not None and crs not in self._indices:
