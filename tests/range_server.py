@@ -163,6 +163,21 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._file(parts.path, parse_qs(parts.query))
 
+    def do_HEAD(self) -> None:
+        """Size and version of a file."""
+        file = self.served.folder / urlsplit(self.path).path.lstrip("/")
+        if not file.is_file():
+            return self._status(404, None, self.path, {})
+        length = file.stat().st_size
+        self.send_response(200)
+        for name, value in {
+            "Content-Length": length,
+            "ETag": f'"{length}"',
+            "Accept-Ranges": "bytes",
+        }.items():
+            self.send_header(name, str(value))
+        return self.end_headers()
+
     def do_POST(self) -> None:
         """A search."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
