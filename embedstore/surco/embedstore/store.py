@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from surco.embedstore.files import checked_file, read_rows, read_schema, unchang
 from surco.embedstore.following import brought, create_at_origin, refresh
 from surco.embedstore.manifest import FileEntry, Manifest
 from surco.embedstore.names import check_name
+from surco.embedstore.on_demand import brought_together
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.tables import TableInfo, chosen, describe
@@ -127,13 +129,19 @@ class Store:
 
     def checked_files(self) -> dict[str, BlockChecks]:
         """The files of all tables by their path relative to the store, each with what its parts are checked by."""
-        entries = (file for partition in self._manifest.partitions for file in partition.files)
-        return {file.path: self._checked(file) for file in entries}
+        return {
+            file.path: checks
+            for partition in self._manifest.partitions
+            for file, checks in self._checked(partition.files)
+        }
 
-    def _checked(self, file: FileEntry) -> BlockChecks:
+    def _checked(self, files: Sequence[FileEntry]) -> Iterator[tuple[FileEntry, BlockChecks]]:
         if origin_of(self._path) is None:
-            return BlockChecks(checked_file(self._path, file), file.blocks)
-        return BlockChecks(self._path / file.path, file.blocks, lambda: checked_file(self._path, file))
+            yield from ((file, BlockChecks(checked_file(self._path, file), file.blocks)) for file in files)
+            return
+        bring = brought_together(self._path, files)
+        for file in files:
+            yield file, BlockChecks(self._path / file.path, file.blocks, partial(bring, file))
 
     def seasons(self) -> list[str]:
         """Names of the seasons that any table has, in order of time."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from surco.embedstore.errors import ModelMismatchError, StoreError
 from surco.embedstore.files import checked_file
-from surco.embedstore.following import bring_all
 from surco.embedstore.manifest import Bbox, FileEntry, Partition
+from surco.embedstore.on_demand import FilesOnDemand
 from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.working_copy import origin_of
@@ -42,29 +42,6 @@ class TableInfo:
     names: tuple[str, ...]
 
 
-class _FilesOnDemand(Sequence[Path]):
-    """Paths of files, which are fetched where they are missing: one when it is asked for, all when they are listed."""
-
-    def __init__(self, root: Path, entries: Sequence[FileEntry]) -> None:
-        self._root, self._entries = root, entries
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    @overload
-    def __getitem__(self, place: int) -> Path: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Path]: ...
-    def __getitem__(self, place: int | slice) -> Path | Sequence[Path]:
-        if isinstance(place, slice):
-            return _FilesOnDemand(self._root, self._entries[place])
-        return checked_file(self._root, self._entries[place])
-
-    def __iter__(self) -> Iterator[Path]:
-        bring_all(self._root, self._entries)
-        return iter([checked_file(self._root, entry) for entry in self._entries])
-
-
 def describe(root: Path, partition: Partition) -> TableInfo:
     """What is known of a table of the store `root`; raises StoreError where a file is missing or of another size."""
     return TableInfo(
@@ -85,7 +62,7 @@ def describe(root: Path, partition: Partition) -> TableInfo:
 
 def _files(root: Path, entries: Sequence[FileEntry]) -> Sequence[Path]:
     if origin_of(root) is not None and not all((root / entry.path).exists() for entry in entries):
-        return _FilesOnDemand(root, entries)
+        return FilesOnDemand(root, entries)
     return [checked_file(root, entry) for entry in entries]
 
 
