@@ -71,6 +71,7 @@ def test_cropland_leaves_tiles_out(tmp_path: Path) -> None:
     found = survey(replace(COAST, cropland=Cropland.read(path)))
     assert 1 <= len(found) <= 6
     hectares = sum(one.tile.pixels for one in found) / 100
+    assert sum(one.windows for one in found) < sum(one.tile.occupied.bit_count() for one in found)
     assert hectares == pytest.approx(sum(h3.cell_area(cell, "m^2") for cell in farmed) / 1e4, rel=0.02)
 
 
@@ -107,7 +108,7 @@ def test_an_estimate_is_sums_and_quotients() -> None:
     counts = SceneCounts(np.array([100.0, 50]), np.array([60.0, 60]), np.array([80.0, 40]), np.array([50.0, 50]),
                          nan, np.array([np.nan, 8.0]), "orbits", (0.1, 0.5))  # fmt: skip
     prices = Prices(core_hour=2.0, gpu_hour=3.0, gb_read=0.5, gb_month=1.0)
-    made = estimate(tiles, ["A", "B"], counts, (11, 9), replace(RATES, gpu=1e5, prices=prices))
+    made = estimate(tiles, ["A", "B"], [16, 1], counts, (11, 9), replace(RATES, gpu=1e5, prices=prices))
     first, second = made.regions
     assert (first.name, first.tiles, first.windows, first.pixels) == ("A", 1, 16, 1_000_000)
     assert first.reads == (80 + 50) * 16 * 65_536
@@ -130,7 +131,7 @@ def test_without_a_gpu_rate_the_cores_encode() -> None:
     """What was not measured is not guessed: no GPU hours, and the cores' cost includes the encoder."""
     tiles = [one.tile for one in survey(COAST)]
     counts = counts_by_orbits(tiles, Season(2024))
-    made = estimate(tiles, ["A"] * len(tiles), counts, (9,), RATES)
+    made = estimate(tiles, ["A"] * len(tiles), [16] * len(tiles), counts, (9,), RATES)
     assert made.total.gpu_hours is None
     hours = made.total.read_hours + made.total.pool_hours + made.total.encode_hours
     assert made.cost["cores"] == pytest.approx(RATES.prices.core_hour * hours)
@@ -140,9 +141,8 @@ def test_without_a_gpu_rate_the_cores_encode() -> None:
 def test_a_synthetic_plan_reads_nothing() -> None:
     """The orbits are told for the picture; bytes and hours of reading are none."""
     tiles = [one.tile for one in survey(COAST, step=640)]
-    made = estimate(
-        tiles, ["A"] * len(tiles), counts_by_orbits(tiles, Season(2024), synthetic=True), (9,), RATES
-    )
+    counts = counts_by_orbits(tiles, Season(2024), synthetic=True)
+    made = estimate(tiles, ["A"] * len(tiles), [16] * len(tiles), counts, (9,), RATES)
     assert made.total.gigabytes == made.total.read_hours == 0 and made.total.optical > 80
     assert made.total.pixels == pytest.approx(sum(tile.pixels for tile in tiles) / 4096, rel=0.01)
     assert made.total.rows[9] <= made.total.pixels

@@ -52,6 +52,13 @@ def test_windows_cut_a_tile_without_gap_or_overlap() -> None:
     assert {(window.height, window.width) for window in windows} == {(256, 256)}
     assert shapely.union_all(shapes).equals(shapely.box(*tile.bounds))
     assert sum(shape.area for shape in shapes) == 10_240.0**2
+    coarse = LandTile.named(MAULE, CHILE, 160)
+    x, y = coarse.whole().centres()
+    assert {*zip(x.tolist(), y.tolist(), strict=True)} == {
+        place
+        for window in coarse.windows()
+        for place in zip(*(s.tolist() for s in window.centres()), strict=True)
+    }
 
 
 def test_zones_share_no_pixel_and_miss_none() -> None:

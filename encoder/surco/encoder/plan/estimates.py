@@ -107,6 +107,7 @@ class Estimate:
 def estimate(
     tiles: Sequence[LandTile],
     regions: Sequence[str],
+    windows: Sequence[int],
     counts: SceneCounts,
     resolutions: Sequence[int],
     rates: Rates,
@@ -116,11 +117,12 @@ def estimate(
     Args:
         tiles: of the plan.
         regions: the name of each tile's region; shares come in the order in which names first occur.
+        windows: in about how many windows of each tile something counts: the others are not read.
         counts: of scenes, tile by tile.
         resolutions: of the cells.
         rates: of the machine, sizes, prices.
     """
-    facts = _Facts.of(tiles, counts, rates)
+    facts = _Facts.of(tiles, windows, counts, rates)
     names = np.array(regions)
     parts = tuple(
         _share(name, np.flatnonzero(names == name), facts, resolutions, rates)
@@ -144,8 +146,8 @@ class _Facts:
     bytes_blocks: Floats
 
     @classmethod
-    def of(cls, tiles: Sequence[LandTile], counts: SceneCounts, rates: Rates) -> _Facts:
-        windows = np.array([tile.occupied.bit_count() for tile in tiles], np.float64)
+    def of(cls, tiles: Sequence[LandTile], read: Sequence[int], counts: SceneCounts, rates: Rates) -> _Facts:
+        windows = np.array(read, np.float64)
         thinned = np.array([(tile.step / PIXEL_M) ** 2 for tile in tiles])
         area = windows * _WINDOW / thinned
         optical, radar = area * counts.optical_cover, area * counts.radar_cover

@@ -74,7 +74,8 @@ def make_plan(request: PlanRequest, encoder: Encoder, progress: Progress | None 
         counts = counts_of_scenes(tiles, scenes)
     else:
         counts = counts_by_orbits(tiles, request.season, synthetic=request.simulated is not None)
-    figures = _in_order(estimate(tiles, _regions(surveyed), counts, request.resolutions, request.rates))
+    windows = [one.windows for one in surveyed]
+    made = estimate(tiles, _regions(surveyed), windows, counts, request.resolutions, request.rates)
     return RunPlan(
         region=request.region,
         season=request.season,
@@ -85,7 +86,7 @@ def make_plan(request: PlanRequest, encoder: Encoder, progress: Progress | None 
         scenes=scenes,
         simulated=request.simulated,
         parcels=None if request.parcels is None else _parcels(request.parcels, request.erode),
-        estimate={**figures.document(), "scenes": _by_tile(counts)},
+        estimate={**_in_order(made).document(), "scenes": _by_tile(counts)},
     )
 
 

@@ -49,9 +49,9 @@ class Rates:
 
     machine: str = "two shared cores (defaults)"
     cores: int = 2
-    read: float = 1.5e6
-    encode: float = 10_000.0
-    pool: float = 100_000.0
+    read: float = 1.45e6
+    encode: float = 15_700.0
+    pool: float = 285_000.0
     gpu: float = 0.0
     optical_bytes: float = 9.2
     radar_bytes: float = 7.5

@@ -11,7 +11,7 @@ import shapely
 from surco.embedstore import comuna_at
 from surco.embedstore.place_regions import count_land_cells, land_cells
 from surco.encoder.area import project
-from surco.encoder.grid import PIXEL_M
+from surco.encoder.grid import PIXEL_M, TILE_PIXELS
 from surco.encoder.plan.errors import PlanError
 from surco.encoder.plan.ground import Ground
 from surco.encoder.plan.land_tally import LandTally, region_of
@@ -23,6 +23,7 @@ Progress = Callable[[int, int, str], None]
 
 _COUNT_STEP = 160
 """Metres between the pixels that are looked at to count those on cropland or in polygons: 256 a window."""
+_COUNTED = round(TILE_PIXELS * PIXEL_M) // _COUNT_STEP
 _FEW = 64
 """Of such pixels in a tile; where a polygon leaves fewer, all pixels are counted."""
 _TILE_DEGREES = 0.25
@@ -33,10 +34,11 @@ _MARGIN_M = 20.0
 
 @dataclass(frozen=True, slots=True)
 class SurveyedTile:
-    """A tile, and the official code of the region that has most of its land."""
+    """A tile, the official code of the region with most of its land, and in about how many windows something counts."""
 
     tile: LandTile
     region: int
+    windows: int
 
 
 def survey(ground: Ground, *, step: int = 10, progress: Progress | None = None) -> list[SurveyedTile]:
@@ -80,7 +82,7 @@ def _land_tiles(ground: Ground, tell: Progress) -> list[SurveyedTile]:
     for cells, codes in land_cells(wanted, bounds):
         tell(tally.cells, total, "land")
         tally.add(cells, codes)
-    tiles = [SurveyedTile(tile, region) for tile, region in tally.tiles()]
+    tiles = [SurveyedTile(tile, region, tile.occupied.bit_count()) for tile, region in tally.tiles()]
     sure = [one if one.tile.pixels else _looked_at(one.tile, Ground(wanted)) for one in tiles]
     return [one for one in sure if one is not None]
 
@@ -93,7 +95,8 @@ def _looked_at(tile: LandTile, ground: Ground) -> SurveyedTile | None:
     if not len(places):
         return None
     comuna = comuna_at(places[:1, 0], places[:1, 1])[0].as_py()
-    return SurveyedTile(replace(tile, pixels=len(places)), int(region_of(np.array([comuna]))[0]))
+    region = int(region_of(np.array([comuna]))[0])
+    return SurveyedTile(replace(tile, pixels=len(places)), region, sum(map(bool, map(len, inside))))
 
 
 def _within(tiles: Iterable[SurveyedTile], polygon: bytes) -> Iterator[SurveyedTile]:
@@ -113,7 +116,7 @@ def _within(tiles: Iterable[SurveyedTile], polygon: bytes) -> Iterator[SurveyedT
             if by_crs[crs].intersects(shapely.box(*window.bounds)):
                 occupied |= 1 << (WINDOWS * window.row + window.column)
         if occupied:
-            yield replace(one, tile=replace(one.tile, occupied=occupied))
+            yield replace(one, tile=replace(one.tile, occupied=occupied), windows=occupied.bit_count())
 
 
 def _counted(tiles: list[SurveyedTile], ground: Ground, tell: Progress) -> Iterator[SurveyedTile]:
@@ -121,17 +124,14 @@ def _counted(tiles: list[SurveyedTile], ground: Ground, tell: Progress) -> Itera
     for number, one in enumerate(tiles):
         tell(number, len(tiles), "pixels")
         looked = replace(one.tile, ground=ground, step=_COUNT_STEP)
-        pixels = _pixels(looked) * (_COUNT_STEP // round(PIXEL_M)) ** 2
-        few = pixels < _FEW * (_COUNT_STEP // round(PIXEL_M)) ** 2
-        if few and ground.polygon is not None:
-            pixels = _pixels(replace(looked, step=round(PIXEL_M)))
-        if pixels:
-            yield replace(one, tile=replace(one.tile, pixels=pixels))
-
-
-def _pixels(tile: LandTile) -> int:
-    """How many pixels of a tile's step count."""
-    return sum(int(tile.inside(window).sum()) for window in tile.windows())
+        inside = looked.inside(looked.whole()).reshape(WINDOWS, -1, WINDOWS, _COUNTED)
+        hits = inside.sum(axis=(1, 3)).ravel() * (_COUNT_STEP // round(PIXEL_M)) ** 2
+        if np.count_nonzero(inside) < _FEW and ground.polygon is not None:
+            fine = replace(looked, step=round(PIXEL_M))
+            hits = np.array([fine.inside(window).sum() for window in fine.windows()])
+        if hits.any():
+            counted = replace(one.tile, pixels=int(hits.sum()))
+            yield replace(one, tile=counted, windows=int(np.count_nonzero(hits)))
 
 
 def _silent(done: int, total: int, text: str) -> None:

@@ -130,7 +130,13 @@ class LandTile:
 
     def window(self, row: int, column: int) -> Window:
         """The window of a row (from the top) and column, 0 to 3."""
-        side = TILE_PIXELS * PIXEL_M
+        return self._cut(row, column, TILE_PIXELS * PIXEL_M)
+
+    def whole(self) -> Window:
+        """All of the tile as one window: with a large step, to look it over."""
+        return self._cut(0, 0, TILE_M)
+
+    def _cut(self, row: int, column: int, side: float) -> Window:
         # The centre of a coarse pixel is moved onto that of the pixel of 10 m right below it.
         shift = PIXEL_M / 2 if self.step // round(PIXEL_M) % 2 == 0 else 0.0
         left, top = self.left + column * side + shift, self.top - row * side - shift
