@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from surco.embedstore.disk import writing_to
 from surco.encoder.grid import Window
 from surco.encoder.pool import Sums
 
@@ -90,20 +91,18 @@ class Staging:
             name: of the tile.
             payload: as `to_payload` makes it.
             durable: wait until the disk has it; a file that may be made again need not.
+
+        Raises:
+            StoreError: a full disk, or a folder that cannot be written.
         """
-        path = self._path(name)
-        draft = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            with draft.open("wb") as file:
-                file.write(hashlib.sha256(payload).hexdigest().encode())
-                file.write(payload)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        draft = self._path(name).with_suffix(f".{os.getpid()}.part")
+        with writing_to(self._folder):
+            try:
+                _write(draft, payload, durable)
+                draft.replace(self._path(name))
+            except OSError:
+                draft.unlink(missing_ok=True)
+                raise
         self._forget(name)
 
     def remove(self, name: str) -> None:
@@ -124,6 +123,15 @@ class Staging:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.arrow"
+
+
+def _write(path: Path, payload: bytes, durable: bool) -> None:
+    with path.open("wb") as file:
+        file.write(hashlib.sha256(payload).hexdigest().encode())
+        file.write(payload)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def window_name(window: Window) -> str:
