@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ from surco.api.state.quotas import spend
 from surco.api.web.callers import needs
 from surco.api.web.formats import chosen
 from surco.api.web.server import Server
-from surco.embedstore import coded
+from surco.embedstore import Season, coded
 
 __all__ = ["BoundaryBody", "boundary_routes"]
 
@@ -92,6 +92,8 @@ def boundary_routes(server: Server) -> list[Any]:
             server.store().adapter_dir(asked.adapter)
         store = server.settings.store.absolute()
         source = source_asked(asked, store, server.settings.scenes)
+        if source == server.settings.scenes:
+            asked = replace(asked, season=_days(asked.season or "", server.store().start_month))
         if kind == "steps":
             lease = slots.take()
             spend(server.database, request.user, "hectares of boundaries", hectares, _HECTARES_AN_HOUR)
@@ -107,6 +109,14 @@ def boundary_routes(server: Server) -> list[Any]:
         return Response(body, media_type=_FORMATS[kind], headers=headers)
 
     return [boundaries]
+
+
+def _days(season: str, start_month: int) -> str:
+    """The first and last day of a season, by the store's own calendar where it is a name."""
+    if "/" in season:
+        return season
+    found = Season.parse(season, start_month=start_month)
+    return f"{found.start}/{found.end}"
 
 
 def _steps(asked: ParcelsAsked, source: str, store: Path) -> Iterator[bytes]:

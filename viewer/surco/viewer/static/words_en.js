@@ -58,7 +58,7 @@ export const en = {
   
   
   
-  "value-between": (text, share) => `${text} (${share} certain)`, "value-unbounded": "no interval",
+  "value-between": (text, share) => `${text} (${share} interval)`, "value-unbounded": "no interval",
   production: "Production", "mean-range": "Mean and its range", "every-place": "All places", "which-crop": "Of which crop", total: "Total",
   "by-season": "By season", "by-comuna": "By comuna", "column-part": "Part", "column-from": "From", "column-to": "To", "column-ha": "Hectares",
   "seasons-note": "The model learned from one season; in others it may err more, above all under other weather.",

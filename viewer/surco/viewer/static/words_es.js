@@ -58,7 +58,7 @@ export const es = {
   
   
   
-  "value-between": (text, share) => `${text} (${share} de certeza)`, "value-unbounded": "sin intervalo",
+  "value-between": (text, share) => `${text} (intervalo del ${share})`, "value-unbounded": "sin intervalo",
   production: "Producción", "mean-range": "Promedio y su rango", "every-place": "Todos los lugares", "which-crop": "De qué cultivo", total: "Total",
   "by-season": "Por temporada", "by-comuna": "Por comuna", "column-part": "Parte", "column-from": "Desde", "column-to": "Hasta", "column-ha": "Hectáreas",
   "seasons-note": "El modelo aprendió de una temporada; en otras puede errar más, sobre todo con otro clima.",
