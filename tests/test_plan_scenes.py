@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def test_a_tile_counts_what_touches_and_covers_it(tmp_path: Path) -> None:
     expected = (0.5 * files["half"] / (pixels / 2) + files["whole"] / pixels) / 1.5
     assert counts.optical_bytes[0] == pytest.approx(expected, rel=0.02)
     assert np.isnan(counts.optical_bytes[1])
+    east = counts_of_scenes([replace(TILE, occupied=0b1000)], scenes)
+    assert east.optical.tolist() == [1] and east.optical_cover[0] == pytest.approx(1, rel=0.02)
 
 
 def test_sizes_that_a_catalogue_states_are_used(tmp_path: Path) -> None:

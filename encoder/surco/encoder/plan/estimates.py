@@ -29,8 +29,8 @@ class SceneCounts:
     """What there is to read for each of N tiles.
 
     Attributes:
-        optical, radar: (N,) scenes that touch the tile.
-        optical_cover, radar_cover: (N,) how often they cover it, on average over its area.
+        optical, radar: (N,) scenes that touch its windows.
+        optical_cover, radar_cover: (N,) how often they cover these, on average over their area.
         optical_bytes, radar_bytes: (N,) bytes of a pixel of 10 m of all bands, where files say so; NaN elsewhere.
         source: `catalogue`, `orbits`, or `synthetic` where nothing is read and the orbits say what there would be.
         uncertain: share by which the counts of optical and of radar scenes may be wrong.

@@ -36,7 +36,7 @@ def counts_by_orbits(tiles: Sequence[LandTile], season: Season, synthetic: bool 
 
 def counts_of_scenes(tiles: Sequence[LandTile], scenes: Sequence[Scene]) -> SceneCounts:
     """What the scenes of a catalogue give each tile; sizes are those of files on this machine, or as stated."""
-    outlines = np.array([tile.outline for tile in tiles], object)
+    outlines = np.array([tile.reach for tile in tiles], object)
     found = {sensor: _of_sensor(outlines, scenes, sensor) for sensor in ("sentinel-2", "sentinel-1")}
     (optical, optical_cover, optical_bytes), (radar, radar_cover, radar_bytes) = found.values()
     return SceneCounts(

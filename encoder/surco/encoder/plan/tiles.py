@@ -49,7 +49,7 @@ class LandTile:
         pixels: of 10 m that count, about; 0 where nobody counted.
 
     Raises:
-        PlanError: a step that does not divide a window.
+        PlanError: a step that does not divide a window, or no window at all.
     """
 
     zone: int
@@ -62,6 +62,8 @@ class LandTile:
 
     def __post_init__(self) -> None:
         side = round(PIXEL_M) * TILE_PIXELS
+        if not 0 < self.occupied <= _ALL:
+            raise PlanError(f"Expected windows 1 to {_ALL} of a tile; got {self.occupied}. Plan anew.")
         if self.step < PIXEL_M or self.step % round(PIXEL_M) or side % self.step:
             steps = ", ".join(str(10 << power) for power in range(9))
             raise PlanError(f"Expected a step of {steps} m; got {self.step}. Choose one of these.")
@@ -114,7 +116,19 @@ class LandTile:
     @property
     def outline(self) -> shapely.Polygon:
         """The tile in degrees, by its corners: its sides bend by less than two pixels."""
-        left, bottom, right, top = self.bounds
+        return self._polygon(0, 0, WINDOWS, WINDOWS)
+
+    @property
+    def reach(self) -> shapely.Polygon:
+        """The rectangle round the windows that may hold a place that counts, in degrees as `outline`."""
+        places = [place for place in range(WINDOWS * WINDOWS) if self.occupied >> place & 1]
+        rows, columns = {place // WINDOWS for place in places}, {place % WINDOWS for place in places}
+        return self._polygon(min(rows), min(columns), max(rows) + 1, max(columns) + 1)
+
+    def _polygon(self, first_row: int, first_column: int, end_row: int, end_column: int) -> shapely.Polygon:
+        side = TILE_PIXELS * PIXEL_M
+        left, right = self.left + first_column * side, self.left + end_column * side
+        bottom, top = self.top - end_row * side, self.top - first_row * side
         x, y = np.array([left, right, right, left]), np.array([bottom, bottom, top, top])
         return shapely.Polygon(to_degrees(self.crs, x, y))
 
