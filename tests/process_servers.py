@@ -19,7 +19,7 @@ import httpx
 from surco.api.serving_commands import DATABASE_URL
 
 _COMMAND = "from surco.api.cli import main; main()"
-_STARTS_WITHIN_S = 90.0
+_STARTS_WITHIN_S = 240.0
 
 
 @dataclass

@@ -78,10 +78,11 @@ def held(store: Store) -> tuple[np.ndarray, np.ndarray]:
 
 
 def brute(store: Store, query: np.ndarray, k: int, passing: np.ndarray | None = None) -> list[int]:
-    """Keys of the k rows of largest cosine, in float64."""
+    """Keys of the k rows of largest cosine to the query as float32, summed in float64; equal ones by key."""
     keys, rows = held(store)
-    cosine = rows @ query / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
-    order = np.argsort(-cosine, kind="stable")
+    direction = (query / np.linalg.norm(query)).astype(np.float32).astype(np.float64)
+    cosine = rows @ direction / np.linalg.norm(rows, axis=1)
+    order = np.argsort(-cosine.astype(np.float32), kind="stable")
     return keys[order if passing is None else order[passing[order]]][:k].tolist()
 
 

@@ -155,18 +155,6 @@ def under_way(server: Server) -> float:
     return sum(map(float, found))
 
 
-def test_rolling_restart_is_not_seen(several: tuple[Server, dict[str, str]]) -> None:
-    """SIGHUP replaces all processes, one after another, while somebody always answers."""
-    server, _ = several
-    before = server.workers()
-    server.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 200
-    while set(before) & set(server.workers()):
-        assert time.monotonic() < deadline
-        assert httpx.get(f"{server.url}/health", timeout=30).status_code == 200
-    server.wait_for(lambda: len(server.workers()) == WORKERS)
-
-
 def test_two_machines_agree(several: tuple[Server, dict[str, str]], store: Path, database: str) -> None:
     """What one has written the other answers with at the next request; edits conflict; ETags are the same.
 
