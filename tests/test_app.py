@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -53,16 +54,38 @@ def test_overview_says_what_is_there(client: TestClient) -> None:
     assert west < -71.25 < east and south < -34.985 < north
 
 
-def test_borders_and_names_cover_the_country(client: TestClient) -> None:
-    """Every comuna on land has an outline, and a name inside it; regions have names of their own."""
-    shapes = client.get("/api/borders").json()["features"]
+def test_names_lie_on_the_land_that_is_drawn(client: TestClient) -> None:
+    """Every comuna has a name, on the land of the map's tiles; regions have names of their own."""
     named = client.get("/api/names").json()["names"]
-    comunas = {each["name"]: each["position"] for each in named if each["rank"] == "comuna"}
-    assert len(shapes) > 340 and len(comunas) > 340
-    outlines = {f["properties"]["name"]: shapely.from_geojson(json.dumps(f["geometry"])) for f in shapes}
-    inside = [outlines[name].buffer(0.02).contains(shapely.Point(comunas[name])) for name in outlines]
-    assert np.mean(inside) > 0.99
+    comunas = [each["position"] for each in named if each["rank"] == "comuna"]
+    assert len(comunas) > 340
     assert {"Maule", "Ñuble"} <= {each["name"] for each in named if each["rank"] == "region"}
+    land = shapely.union_all([part["land"] for part in border_tiles(client, 5) if part["land"]])
+    assert np.mean(shapely.contains_xy(land.buffer(0.02), comunas)) > 0.98
+
+
+def test_borders_have_as_many_corners_as_a_zoom_can_show(client: TestClient) -> None:
+    """From afar borders are those of regions and few corners; nearer come those of comunas, each edge once."""
+    country, near = (border_tiles(client, zoom) for zoom in (4, 8))
+    tiles = {4: country, 8: near}
+    lines = {zoom: shapely.union_all([p["lines"] for p in tiles[zoom] if p["lines"]]) for zoom in tiles}
+    assert shapely.get_num_coordinates(lines[4]) < 5_000
+    talca = shapely.Point(-71.63, -35.43).buffer(0.4)
+    assert shapely.intersection(lines[8], talca).length > 3 > shapely.intersection(lines[4], talca).length
+    drawn = [line for part in near if part["lines"] for line in shapely.get_parts(part["lines"])]
+    assert sum(line.length for line in drawn) == pytest.approx(lines[8].length, rel=1e-3)
+
+
+def border_tiles(client: TestClient, zoom: int) -> list[dict[str, Any]]:
+    """Shapes of all tiles of a zoom in which Chile's mainland lies."""
+    west, east = (int((lon + 180) / 360 * 2**zoom) for lon in (-75.7, -66.5))
+    north, south = 0.54, 0.69  # of the world's height in Web Mercator
+    rows = range(int(north * 2**zoom), int(south * 2**zoom) + 1)
+    asked = [client.get(f"/api/borders/{zoom}/{x}/{y}").json() for x in range(west, east + 1) for y in rows]
+    return [
+        {name: part and shapely.from_geojson(json.dumps(part)) for name, part in tile.items()}
+        for tile in asked
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +98,8 @@ def test_borders_and_names_cover_the_country(client: TestClient) -> None:
         ("/api/overview?adapter=crops", 400, "adapter"),
         ("/static/..%2fpage.py", 404, "address"),
         ("/static/page.html", 404, "main.js"),
+        ("/api/borders/10/0/0", 404, "from 0 to 9"),
+        ("/api/borders/3/8/0", 404, "from 0 to 7"),
         ("/wp-admin", 404, "/wp-admin"),
     ],
 )

@@ -1,8 +1,7 @@
-"""What the viewer's page starts from: what the store holds, the country's borders and names."""
+"""What the viewer's page starts from: what the store holds, the country's names."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -19,10 +18,7 @@ from surco.api.settings import Settings
 from surco.embedstore import Season, Store, TableInfo, comunas
 from surco.viewer import class_styles
 
-__all__ = ["borders", "names", "overview"]
-
-# Degrees, as `shapely.coverage_simplify` takes it: some two pixels of a map of the whole country.
-_COARSE = 0.02
+__all__ = ["names", "overview"]
 
 
 def overview(store: Store, settings: Settings) -> dict[str, Any]:
@@ -70,20 +66,6 @@ def names() -> dict[str, Any]:
         whole = shapely.union_all([part for part in shapes[regions == region] if part.distance(largest) < 1])
         named.append({"name": str(region), "rank": "region", "position": _inside(whole)})
     return {"names": named}
-
-
-@lru_cache(maxsize=1)
-def borders() -> bytes:
-    """Outlines of all comunas as GeoJSON, simplified together for maps of the whole country."""
-    table = comuna_outlines()
-    shapes = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
-    simple = shapely.set_precision(shapely.coverage_simplify(shapes, _COARSE), 1e-3)
-    features = [
-        {"type": "Feature", "properties": {"name": name}, "geometry": json.loads(shapely.to_geojson(shape))}
-        for name, shape in zip(table["comuna_name"].to_pylist(), simple, strict=True)
-        if not shape.is_empty
-    ]
-    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")).encode()
 
 
 _CHILE = [-75.7, -55.9, -66.4, -17.5]

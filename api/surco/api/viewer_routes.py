@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import h3
 from litestar import Request, Response, get
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Meta
 
+from surco.api.border_tiles import border_tile
 from surco.api.kept import Kept
 from surco.api.payloads import Payload, json_payload, make_payload, respond
-from surco.api.viewer_answers import borders, names, overview
+from surco.api.viewer_answers import names, overview
 from surco.api.web.callers import needs
 from surco.api.web.server import Server
 from surco.viewer import class_styles, known_styles
@@ -20,6 +21,7 @@ from surco.viewer import class_styles, known_styles
 __all__ = ["viewer_routes"]
 
 _MOST_NAMES = 300  # some screens of classes; more is no palette
+_KEPT = 256  # border tiles, mostly, of some 15 kB
 _MOST_CELLS = 200  # an address of some 5 kB
 _OPTIONS: dict[str, Any] = {"sync_to_thread": True, "guards": [needs("read")], "include_in_schema": False}
 
@@ -37,8 +39,8 @@ Cells = Annotated[
 
 
 def viewer_routes(server: Server) -> list[Any]:
-    """Handlers of `/api/overview`, `/api/borders`, `/api/names`, `/api/styles` and `/api/hexagons`."""
-    kept: Kept[Payload] = Kept(4)
+    """Handlers of `/api/overview`, `/api/borders/…`, `/api/names`, `/api/styles` and `/api/hexagons`."""
+    kept: Kept[Payload] = Kept(_KEPT)
 
     @get("/api/overview", **_OPTIONS)
     def the_overview(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -46,9 +48,12 @@ def viewer_routes(server: Server) -> list[Any]:
         key = ("overview", store.version)
         return respond(request, kept.get(key, lambda: json_payload(overview(store, server.settings))))
 
-    @get("/api/borders", **_OPTIONS)
-    def the_borders(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return respond(request, kept.get("borders", lambda: make_payload(borders(), "application/geo+json")))
+    @get("/api/borders/{z:int}/{x:int}/{y:int}", **_OPTIONS)
+    def the_borders(
+        request: Request[Any, Any, Any], z: FromPath[int], x: FromPath[int], y: FromPath[int]
+    ) -> Response[bytes]:
+        made = kept.get(("borders", z, x, y), lambda: make_payload(border_tile(z, x, y), "application/json"))
+        return respond(request, made)
 
     @get("/api/names", **_OPTIONS)
     def the_names(request: Request[Any, Any, Any]) -> Response[bytes]:

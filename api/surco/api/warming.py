@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
+from surco.api.border_tiles import warm_borders
 from surco.api.errors import ApiError
 from surco.api.ogc.comuna_outlines import comuna_outlines
 from surco.api.tiles.routes import warm_tiles
-from surco.api.viewer_answers import borders, names
+from surco.api.viewer_answers import names
 from surco.api.web.server import Server
 from surco.embedstore import EmbedstoreError
 
@@ -31,5 +32,5 @@ def warm(server: Server) -> list[threading.Thread]:
 
 def _outlines() -> None:
     comuna_outlines()
-    borders()
+    warm_borders()
     names()

@@ -59,8 +59,15 @@ async function draw() {
     const address = await pictures(state.adapter, state.season, styleName() + single);
     if (mine !== turn) return;
     app.map.show(address, `${state.unit} ${state.style}`);
-    await Promise.all([showLegend(styleName()), compare(styleName())]);
+    await Promise.all([legend(), compare(styleName())]);
   }, draw);
+}
+
+// Hectares of a country cost the server seconds: they are asked for when the legend is seen.
+let unseen = false;
+function legend() {
+  unseen = $("tab-look").hidden;
+  return unseen ? null : showLegend(styleName());
 }
 
 function fill() {
@@ -108,8 +115,9 @@ export function openLook() {
   });
   on("language", () => {
     fill();
-    showLegend(styleName());
+    legend();
   });
+  on("shown", (tab) => tab === "look" && unseen && busy(legend));
   fill();
   return draw();
 }

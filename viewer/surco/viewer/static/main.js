@@ -16,7 +16,6 @@ import { say, speak } from "./words.js";
 
 const LATEST = 4000; // ms after which borders wait no longer for the map
 const PANNED = 100; // pixels of an arrow key
-const SMALL_BORDERS = 8; // zoom from which on borders are drawn as exactly as the store knows them
 
 const asked = app.state.at; // before the map says where it is
 
@@ -24,7 +23,6 @@ async function start() {
   speak(app.state.lang);
   try {
     app.map ??= new LandMap($("map"), facts.deck, { basemap: facts.basemap, onPick: picked, onMove: moved, onView: viewed });
-    app.map.specification ??= facts.deck;
   } catch {
     return notice(say("draw-title"), say("draw-text"));
   }
@@ -62,30 +60,18 @@ function moved(place, x, y) {
 }
 
 let later = 0;
-let wasSmall = false;
-let grounded = false; // borders were drawn once
 function viewed(view) {
   app.state.at = view;
   tell("view", view);
   clearTimeout(later);
-  later = setTimeout(() => {
-    writeState(app.state);
-    const small = view.zoom >= SMALL_BORDERS;
-    if (grounded && (small || wasSmall)) ground();
-    wasSmall = small;
-  }, 300);
+  later = setTimeout(() => writeState(app.state), 300);
 }
 
-// Coast, borders and names: of the country simplified, from zoom 8 on of what is in view.
 async function ground() {
-  grounded = true;
-  const small = app.map.view.zoom >= SMALL_BORDERS;
-  const [west, south, east, north] = app.map.bounds();
-  const pad = (east - west) / 2;
-  const box = [west - pad, south - pad, east + pad, north + pad].map((degree) => degree.toFixed(1)).join(",");
+  app.map.ground.address = `${facts.api}/borders/{z}/{x}/{y}`;
+  app.map.draw();
   try {
-    app.map.borders = small ? await get("/collections/comunas/items", { bbox: box, limit: 346 }) : await get(`${facts.api}/borders`);
-    if (!app.map.names.length) app.map.names = (await get(`${facts.api}/names`)).names;
+    app.map.ground.names = (await get(`${facts.api}/names`)).names;
     app.map.draw();
   } catch (error) {
     if (error.name !== "AnswerError") console.info(error.message); // the map is whole without them

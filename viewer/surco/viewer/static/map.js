@@ -2,19 +2,18 @@
 // The deck and its layer classes come from the JSON that pydeck wrote.
 
 import { picture } from "./api.js";
+import { Ground } from "./ground.js";
 import { degrees, TILE, world } from "./mercator.js";
-import { Pace } from "./pace.js";
+import { canvas, Pace, sharpness } from "./pace.js";
 import { listenToStrokes } from "./strokes.js";
-
-const INK = { light: [70, 76, 66], dark: [178, 184, 176] };
-const LAND = { light: [250, 248, 241], dark: [30, 34, 36] };
-const HALO = { light: [250, 248, 241, 230], dark: [24, 27, 29, 230] };
 
 export class LandMap {
   // hooks: onPick({longitude, latitude, x, y}), onMove({longitude, latitude} or null, x, y), onView(view)
   constructor(container, specification, { basemap, onPick, onMove, onView }) {
-    this.deck = globalThis.createDeck({ container, jsonInput: specification, tooltip: false });
+    this.specification = { ...specification, deviceProps: canvas() };
+    this.deck = this.deckIn(container);
     if (!this.deck) throw new Error("no deck");
+    this.beside = null; // a second deck that moves with this one
     this.container = container;
     this.classes = Object.fromEntries(this.deck.props.layers.map((layer) => [layer.id, layer.constructor]));
     this.flight = this.deck.props.initialViewState.transitionInterpolator;
@@ -23,11 +22,10 @@ export class LandMap {
     this.onView = onView;
     this.picture = null; // {address, mark}
     this.faded = false;
-    this.borders = null; // GeoJSON of comunas
-    this.names = []; // {name, position, rank}
+    this.ground = new Ground(this);
     this.overlays = new Map(); // name → props of a GeoJsonLayer
     this.pace = new Pace((coarse) => {
-      this.deck.setProps({ useDevicePixels: coarse ? 0.5 : sharpness() });
+      for (const deck of [this.deck, this.beside]) deck?.setProps({ useDevicePixels: sharpness(coarse) });
       this.draw();
     });
     // Before it has drawn once, a deck forgets the views that it is given.
@@ -35,18 +33,23 @@ export class LandMap {
     this.pictured = new Promise((resolve) => (this.drewPicture = resolve));
     this.deck.setProps({
       layers: [], initialViewState: this.view,
-      useDevicePixels: sharpness(),
+      useDevicePixels: sharpness(false),
       getCursor: ({ isDragging }) => this.cursor ?? (isDragging ? "grabbing" : "grab"),
       onHover: ({ coordinate, x, y }) => onMove(coordinate ? { longitude: coordinate[0], latitude: coordinate[1] } : null, x, y),
       onViewStateChange: ({ viewState }) => {
         this.view = { longitude: viewState.longitude, latitude: viewState.latitude, zoom: viewState.zoom };
         this.pace.moved();
         this.onView(this.view);
+        if (this.ground.isOld()) this.draw();
       },
       onAfterRender: () => this.noteDrawn(),
     });
     this.listen(onPick);
     listenToStrokes(this);
+  }
+
+  deckIn(container) {
+    return globalThis.createDeck({ container, jsonInput: this.specification, tooltip: false });
   }
 
   // The browser's own click, not deck.gl's: that one is a tap of at most a quarter of a second, counted while it draws,
@@ -100,7 +103,7 @@ export class LandMap {
     this.container.dataset.drawn = "";
     const shapes = [...this.overlays].map(([name, props]) => new this.classes.shapes({ id: `over-${name}`, ...props }));
     this.deck.setProps({
-      layers: [this.groundLayer(), this.landLayer("land", true), this.pictureLayer(), this.landLayer("borders", false), ...shapes, this.nameLayer()],
+      layers: [this.baseLayer(), this.ground.land(), this.pictureLayer(), this.ground.lines(), ...shapes, this.ground.texts()],
     });
   }
 
@@ -119,40 +122,12 @@ export class LandMap {
     });
   }
 
-  groundLayer() {
+  baseLayer() {
     if (!this.basemap) return null;
     const { tiles: Tiles, tile: Picture } = this.classes;
     return new Tiles({
-      id: "ground", data: this.basemap, maxZoom: 19, tileSize: 256,
+      id: "base", data: this.basemap, maxZoom: 19, tileSize: 256,
       renderSubLayers: (props) => pictureOf(Picture, props),
-    });
-  }
-
-  // Land and coast below the pictures, borders of comunas above them.
-  landLayer(id, filled) {
-    if (!this.borders || (filled && this.basemap)) return null;
-    const { shapes: Shapes } = this.classes;
-    const near = this.view.zoom > 7;
-    return new Shapes({
-      visible: filled || !this.pace.coarse,
-      id, data: this.borders, filled, stroked: !filled, getFillColor: LAND[this.theme()], lineWidthUnits: "pixels",
-      getLineColor: [...INK[this.theme()], near ? 90 : 40], getLineWidth: near ? 1.2 : 0.7, pickable: false,
-      updateTriggers: { getFillColor: this.theme(), getLineColor: [this.theme(), near], getLineWidth: near },
-    });
-  }
-
-  nameLayer() {
-    const { names: Names } = this.classes;
-    const { zoom } = this.view;
-    const rank = zoom < 6.6 ? "region" : "comuna";
-    const shown = zoom < 4 ? [] : this.names.filter((name) => name.rank === rank);
-    if (!shown.length) return null; // a deck warns of an atlas without letters
-    return new Names({
-      id: "names", data: shown, getText: (name) => name.name, getPosition: (name) => name.position,
-      getSize: rank === "region" ? 12 : Math.min(10 + (zoom - 6), 13), getColor: [...INK[this.theme()], 235], fontFamily: "system-ui, 'DejaVu Sans', sans-serif",
-      fontWeight: 600,
-      fontSettings: { sdf: true, fontSize: 44, buffer: 6, radius: 11, cutoff: 0.2 }, outlineWidth: 3, outlineColor: HALO[this.theme()], characterSet: "auto",
-      pickable: false,
     });
   }
 
@@ -163,7 +138,8 @@ export class LandMap {
   noteDrawn() {
     this.drewOnce();
     if (this.pace.coarse) return;
-    const layers = this.deck.props.layers.filter(Boolean);
+    // Land and borders may come later than what is asked for.
+    const layers = this.deck.props.layers.filter((layer) => layer && !["land", "lines"].includes(layer.id));
     if (!layers.length || !layers.every((layer) => layer.isLoaded)) return;
     this.container.dataset.drawn = this.picture?.mark ?? "";
     if (this.picture) this.drewPicture();
@@ -229,5 +205,3 @@ function pictureOf(Picture, props) {
   const [[west, south], [east, north]] = props.tile.boundingBox;
   return props.data && new Picture(props, { data: null, image: props.data, bounds: [west, south, east, north] });
 }
-
-const sharpness = () => Math.min(globalThis.devicePixelRatio || 1, 2);

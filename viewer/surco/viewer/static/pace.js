@@ -4,6 +4,19 @@ const SLOW = 45; // ms between frames from which on moving is no longer smooth
 const FRAMES = 2; // more slow ones than smooth ones
 const REST = 200; // ms without a move, and
 const STILL = 4; // frames without one
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+// How a deck asks for its canvas: smooth edges cost software half of its frame, and nobody reads the canvas back.
+export function canvas() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const facts = gl?.getExtension("WEBGL_debug_renderer_info");
+  const drawer = facts ? gl.getParameter(facts.UNMASKED_RENDERER_WEBGL) : "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return { webgl: { antialias: !SOFTWARE.test(drawer), preserveDrawingBuffer: false } };
+}
+
+// Pixels of a canvas to one of the page.
+export const sharpness = (coarse) => (coarse ? 0.5 : Math.min(globalThis.devicePixelRatio || 1, 2));
 
 export class Pace {
   // onChange(coarse)

@@ -4,6 +4,7 @@ import { picture } from "./api.js";
 import { app, on } from "./app.js";
 import { $ } from "./dom.js";
 import { TILE } from "./mercator.js";
+import { sharpness } from "./pace.js";
 import { say } from "./words.js";
 
 let deck = null;
@@ -44,8 +45,8 @@ export async function compare(style) {
 function begin() {
   if (deck) return;
   ({ tiles: Tiles, tile: Picture } = app.map.classes);
-  deck = globalThis.createDeck({ container: $("swipe-map"), jsonInput: app.map.specification, tooltip: false });
-  deck.setProps({ layers: [], controller: false, views: deck.props.views });
+  deck = app.map.beside = app.map.deckIn($("swipe-map"));
+  deck.setProps({ layers: [], controller: false, views: deck.props.views, useDevicePixels: sharpness(false) });
   on("view", (view) => app.state.compare && deck.setProps({ initialViewState: { ...view } }));
   const bar = $("swipe-bar");
   bar.addEventListener("pointerdown", (e) => bar.setPointerCapture(e.pointerId));
