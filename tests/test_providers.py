@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -422,3 +423,21 @@ def test_messages_without_queries() -> None:
     """Every address in a text loses its query, its password and its fragment."""
     text = "got https://u:p@x.org/a.tif?sig=1&se=2#f and s3://b/k?X-Amz-Signature=9 (why)"
     assert redacted(text) == "got https://x.org/a.tif and s3://b/k (why)"
+
+
+def test_encoding_says_what_it_read(tmp_path: Path) -> None:
+    """`surco encode` of a catalogue on the web says how many bytes and requests it took; a second run reads nothing."""
+    from click.testing import CliRunner
+
+    from surco.api.cli import main
+
+    cog_catalog(tmp_path / "scenes", season_items(64))
+    with RangeServer(tmp_path / "scenes") as server:
+        words = ["encode", "--stac", f"{server.address}/catalog.json", "--season", "2024-25", "--res", "9"]
+        words += ["--model", "band-mean", "--store", str(tmp_path / "s.store")]
+        first, second = (CliRunner().invoke(main, words) for _ in range(2))
+        assert first.exit_code == second.exit_code == 0, first.output
+        assert re.search(r"Read \d+\.\d MB in \d+ requests\.", first.output)
+        assert "nothing to do" in second.output and "Read" not in second.output
+        bad = CliRunner().invoke(main, [*words[:2], "cdse/sentinel-1-grd", *words[3:]])
+        assert bad.exit_code == 2 and "without terrain correction" in " ".join(bad.output.split())

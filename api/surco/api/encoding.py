@@ -129,6 +129,8 @@ def describe_report(report: EncodeReport, store: Path) -> str:
         head,
         f"{cells}" + ("" if report.parcels is None else f", {report.parcels:,} parcels") + f" -> {store}",
     ]
+    if report.reading.requests:
+        lines.append(f"Read {report.reading}.")
     if report.parcels_unseen:
         lines.append(f"{report.parcels_unseen} parcels hold no pixel that was seen, and have no row.")
     if report.parcels_uneroded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date
 from typing import Any, TypedDict
 
@@ -17,6 +17,7 @@ from surco.embedstore.manifest import Partition
 from surco.encoder.grounds import Seen, seen_before
 from surco.encoder.merging import count_cells
 from surco.encoder.pool import SHARE
+from surco.encoder.reading import ReadCounts
 from surco.encoder.scenes import Scene
 from surco.encoder.staging import TileSums
 
@@ -61,6 +62,7 @@ class EncodeReport:
         seconds: this run took.
         already: True where the store had everything and nothing was encoded.
         holes: names of tiles that could not be done and have no rows.
+        reading: what this process read over a network; processes of their own are not in it.
     """
 
     key: str
@@ -76,6 +78,7 @@ class EncodeReport:
     seconds: float
     already: bool
     holes: tuple[str, ...] = ()
+    reading: ReadCounts = field(default_factory=ReadCounts)
 
 
 def run_note(

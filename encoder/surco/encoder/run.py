@@ -18,6 +18,8 @@ from surco.encoder.grid import Window, make_grid
 from surco.encoder.grounds import refuse_older
 from surco.encoder.parcels import ParcelError, ParcelIndex, read_parcels
 from surco.encoder.protocol import Bools, Encoder
+from surco.encoder.reader import shared_reader
+from surco.encoder.reading.addresses import bare
 from surco.encoder.report import EncodeReport
 from surco.encoder.runkey import run_key
 from surco.encoder.runs.committing import COARSEST, Target, commit
@@ -112,7 +114,7 @@ def encode_store(
         OlderSeasonError: the store has the area as of a later day, and no `force`.
         EmbedstoreError: a store that cannot be written.
     """
-    began = time.monotonic()
+    began, read_before = time.monotonic(), shared_reader().counts
     tell = progress or _silent
     target, work = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi)
     known = target.report(store)
@@ -126,7 +128,8 @@ def encode_store(
     written = target.report(store)
     if written is None:
         raise RuntimeError(f"the tables of run {target.key} are not in {store.path} after their transaction")
-    return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began)
+    reading = shared_reader().counts - read_before
+    return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began, reading=reading)
 
 
 def _plan(
@@ -201,7 +204,7 @@ def _perform(target: Target, work: Work, store: Store, tell: Progress) -> int:
 
 def _sources(catalog: str, scenes: Sequence[Scene]) -> tuple[str, ...]:
     """The catalogue's address, of a local one only the name, not where it lies; then collections."""
-    place = catalog if "://" in catalog else Path(catalog).resolve().name
+    place = bare(catalog) if "://" in catalog else Path(catalog).resolve().name
     return (place, *sorted({scene.collection for scene in scenes}))
 
 
