@@ -53,7 +53,7 @@ def _classes(card: Mapping[str, Any]) -> Iterator[str]:
 
 def _training(training: Mapping[str, Any]) -> Iterator[str]:
     ids = training.get("ids")
-    known = {k: training.get(k) for k in ("labels", "unit", "season", "target")}
+    known = {k: training.get(k) for k in ("labels", "unit", "season", "as_of", "target")}
     said = ", ".join(f"{k} {plain_text(v)}" for k, v in known.items() if isinstance(v, str | int | float))
     if isinstance(ids, list):
         said += f", {len(ids)} places"

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from surco.api.growing import season_note
 from surco.api.maps import adapter_task
 from surco.api.options import LEGEND, PORT, SEASON, STORE
+from surco.api.progress import console, plain
 from surco.api.refusals import SettingsError
 from surco.api.serving import serve_store
 from surco.api.settings import LOOPBACK, Settings
@@ -76,6 +78,14 @@ def map_(
     ):
         click.echo(f"  {name:32} {hectares:12,.1f} ha")
     click.echo("Hectares are counted from the map: biased where it errs, and no survey estimate.")
+    _note_season(opened, adapter, places.season, unit)
+
+
+def _note_season(store: Store, adapter: str, season: str, unit: str) -> None:
+    """Say where the adapter learned from another part of the year than it was asked about."""
+    note = season_note(store, adapter, season, unit)
+    if note is not None:
+        console().print(f"[yellow]Note:[/] {plain(note)}", highlight=False)
 
 
 def _map_values(
@@ -88,10 +98,12 @@ def _map_values(
         raise SettingsError(
             f"Expected no --level for the yield adapter {adapter}, got {level}. Leave it out: a yield has no classes."
         )
-    predicted = predict_values(Store.open(store), adapter, season, unit, res)
+    opened = Store.open(store)
+    predicted = predict_values(opened, adapter, season, unit, res)
     write_values(predicted, out)
     for line in value_lines(predicted, out):
         click.echo(line)
+    _note_season(opened, adapter, predicted.places.season, unit)
 
 
 @click.command()

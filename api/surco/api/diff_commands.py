@@ -71,7 +71,12 @@ def _print(report: dict[str, Any]) -> None:
     for table in report["tables"]:
         console.print(_places(table))
         if table["classes"] is not None:
-            console.print(_matrix(table["classes"]))
+            classes = table["classes"]
+            console.print(
+                f"{classes['changed_ha']:,.1f} ha changed class, {classes['same_ha']:,.1f} ha did not"
+            )
+            console.print(_matrix(classes))
+            console.print(classes["note"])
 
 
 def _places(table: dict[str, Any]) -> Table:
@@ -129,10 +134,7 @@ def _matrix(classes: dict[str, Any]) -> Table:
         for j in range(len(names))
         if i != j and hectares[i][j]
     ]
-    printed = Table(
-        title=f"{classes['changed_ha']:,.1f} ha changed class, {classes['same_ha']:,.1f} ha did not",
-        title_justify="left", caption=classes["note"], caption_justify="left",
-    )  # fmt: skip
+    printed = Table()
     for name in ("from", "to"):
         printed.add_column(name)
     printed.add_column("ha", justify="right")

@@ -29,6 +29,7 @@ from surco.api.crop_fits import crop_adapter
 from surco.api.evaluating_places import blocks_of
 from surco.api.fits.class_areas import ClassAreas, class_areas
 from surco.api.fits.grounds import Ground, Grounds
+from surco.api.growing import seen_until
 from surco.api.label_checking import inspected, observed
 from surco.api.legend_levels import legend_record
 from surco.embedstore import Examples, Labels, Store, match_labels, read_labels
@@ -214,6 +215,7 @@ def _training(
         "labels": labels.path.name,
         "unit": examples.unit,
         "season": ground.source.info.season,
+        "as_of": seen_until(ground.source.info),
         "ids": [str(i) for i in examples.ids],
         "blocks": blocks,
         "cross_validation": validation.as_dict(),

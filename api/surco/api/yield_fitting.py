@@ -22,6 +22,7 @@ from surco.adapters import (
     save_adapter,
 )
 from surco.api.evaluating_places import blocks_of
+from surco.api.growing import seen_until
 from surco.api.refusals import SettingsError
 from surco.embedstore import Examples, Labels, Store, match_labels, read_labels
 from surco.embedstore.vectors import source_of
@@ -150,6 +151,7 @@ def fit_values(store: Store, labels: Labels, wish: YieldWish) -> YieldFit:
         "labels": labels.path.name,
         "unit": examples.unit,
         "season": source.info.season,
+        "as_of": seen_until(source.info),
         "target": wish.target,
         "ids": [str(i) for i, s in zip(examples.ids, seen, strict=True) if s],
         "blocks": words,

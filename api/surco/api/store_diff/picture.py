@@ -99,9 +99,9 @@ def _classes(axes: Axes, classes: Json | None) -> None:
         axes.text(j, i, f"{shown[i, j]:,.0f}", ha="center", va="center", fontsize=6.5, color=colour)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
     axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.set_title(
-        f"hectares from class (rows) to class: {classes['changed_ha']:,.0f} changed", loc="left", fontsize=10
-    )
+    axes.set_title(f"{classes['changed_ha']:,.0f} ha changed class", loc="left", fontsize=10, color=_INK)
+    axes.set_ylabel("before", fontsize=8)
+    axes.set_xlabel("after", fontsize=8)
 
 
 def _nothing(axes: Axes, words: str) -> None:
