@@ -38,7 +38,12 @@ PRECISION = click.option(
 
 
 @click.command()
-@click.option("--stac", "catalog", help="STAC catalogue: a folder, a catalog.json, or the URL of an API.")
+@click.option(
+    "--stac",
+    "catalog",
+    help="STAC catalogue: a folder, a catalog.json, the URL of an API, s3://BUCKET/FOLDER, or an archive by name: "
+    "earth-search, planetary-computer, cdse (docs/reading.md).",
+)
 @click.option("--season", help="Twelve months as START/END (2024-05/2025-04), or 2024-25 from May.")
 @click.option("--store", "store_path", required=True, type=STORE_PATH, help="The store; made if new.")
 @click.option("--parcels", type=click.Path(path_type=Path), help="Parcels to embed too (GeoJSON).")
