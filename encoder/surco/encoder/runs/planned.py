@@ -68,7 +68,9 @@ def run_plan(
     """
     began = time.monotonic()
     make = make_encoder or partial(load_encoder, plan.model.name)
-    target, work = _prepare(plan, make(), store)
+    # Here the encoder says who it is and what its card is; a GPU is for those who encode.
+    here = make_encoder() if make_encoder else load_encoder(plan.model.name, "cpu")
+    target, work = _prepare(plan, here, store)
     known = target.report(store)
     if known is not None and not (retry_failed and known.holes):
         return replace(known, seconds=time.monotonic() - began)
