@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,41 @@ def test_lanes_are_used_again(shipped: SurcoEncoder) -> None:
         blocks.run(arrays, found)
         plain_blocks(*forward_of(shipped.model, Arithmetic(CPU)), arrays, plain)
         np.testing.assert_array_equal(found, plain)
+
+
+def test_a_run_that_failed_leaves_nothing(shipped: SurcoEncoder) -> None:
+    """After a block that failed the next run has its own rows only."""
+    forward, real = forward_of(shipped.model, Arithmetic(CPU, block=64))
+    calls = iter([False, False, True])
+
+    def fails(*block: torch.Tensor) -> torch.Tensor:
+        if next(calls, False):
+            raise RuntimeError("out of memory")
+        return forward(*block)
+
+    blocks = OverlappedBlocks(fails, real, shipped.dimension)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        blocks.run(arrays_of(200), np.zeros((200, shipped.dimension), np.float32))
+    found, plain = np.zeros((2, 20, shipped.dimension), np.float32)
+    blocks.run(arrays_of(20), found)
+    plain_blocks(forward, real, arrays_of(20), plain)
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_threads_take_turns(shipped: SurcoEncoder) -> None:
+    """Several threads through the same lanes get each their own vectors."""
+    blocks = OverlappedBlocks(*forward_of(shipped.model, Arithmetic(CPU, block=64)), shipped.dimension)
+    arrays = arrays_of(300)
+    whole = np.zeros((300, shipped.dimension), np.float32)
+    blocks.run(arrays, whole)
+
+    def part(start: int) -> bool:
+        out = np.zeros((100, shipped.dimension), np.float32)
+        blocks.run([a[start : start + 100] for a in arrays], out)
+        return np.array_equal(out, whole[start : start + 100], equal_nan=True)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(part, [0, 100, 200, 50, 150, 20]))
 
 
 def test_bfloat16_finds_the_same_neighbours(shipped: SurcoEncoder) -> None:

@@ -19,7 +19,7 @@ from surco.api.viewer_answers import overview
 from surco.embedstore import Season, Store, run_sql, versions
 from surco.encoder import EncodeReport, encode_store
 from surco.encoder.area import project
-from surco.encoder.grounds import OlderSeasonError, Seen
+from surco.encoder.grounds import OlderSeasonError, Seen, seen_before
 from surco.encoder.protocol import BandMeanEncoder
 
 JANUARY, FEBRUARY, MARCH = date(2025, 1, 31), date(2025, 2, 28), date(2025, 3, 31)
@@ -133,6 +133,16 @@ def test_a_part_encoded_again_leaves_the_rest_at_its_day() -> None:
     assert seen.later(square, JANUARY) == MARCH
     assert seen.updated(shapely.box(-70.6, -36.1, -69.9, -34.9), MARCH).until == MARCH
     assert seen.updated(square, FEBRUARY).grounds.keys() == {FEBRUARY}
+
+
+def test_tables_of_an_older_surco_count_by_the_boxes_of_their_runs() -> None:
+    """A table without `seen_until` is as far as its season says, over its runs' boxes, or over its own."""
+    runs = {"runs": [{"bbox": [-71, -36, -70.5, -35]}, {"bbox": [-70, -36, -69, -35]}]}
+    between, inside = shapely.box(-70.4, -35.8, -70.1, -35.2), shapely.box(-70.9, -35.8, -70.6, -35.2)
+    seen = seen_before(runs, MARCH, (-71, -36, -69, -35))
+    assert seen.later(between, JANUARY) is None and seen.later(inside, JANUARY) == MARCH
+    assert seen_before({}, MARCH, (-71, -36, -69, -35)).later(between, JANUARY) == MARCH
+    assert seen_before({"seen_until": seen.to_json()}, JANUARY, (0, 0, 1, 1)).until == MARCH
 
 
 def surco(*arguments: str) -> Result:

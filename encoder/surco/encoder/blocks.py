@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,18 @@ class OverlappedBlocks:
         self._gpu = arithmetic.device.type == "cuda"
         self._copies = torch.cuda.Stream(arithmetic.device) if self._gpu else None  # type: ignore[no-untyped-call]
         self._lanes: list[_Lane] = []
+        self._busy = Lock()
 
     def run(self, arrays: Arrays, out: Floats) -> None:
-        """Write the vectors of N series to `out` (N, D)."""
-        lanes = self._lanes_for(arrays)
-        for number, rows in enumerate(_blocks(len(out), self._arithmetic.block)):
-            lane = lanes[number % _LANES]
-            self._take(lane, out)
-            self._send(lane, arrays, rows)
-        for lane in lanes:
-            self._take(lane, out)
+        """Write the vectors of N series to `out` (N, D); one caller at a time, others wait."""
+        with self._busy:
+            lanes = self._lanes_for(arrays)
+            for number, rows in enumerate(_blocks(len(out), self._arithmetic.block)):
+                lane = lanes[number % _LANES]
+                self._take(lane, out)
+                self._send(lane, arrays, rows)
+            for lane in lanes:
+                self._take(lane, out)
 
     def _send(self, lane: _Lane, arrays: Arrays, rows: slice) -> None:
         """Fill a lane, and queue its copy, its work and the copy back."""
@@ -95,13 +98,14 @@ class OverlappedBlocks:
             lane.done.record(torch.cuda.current_stream(self._arithmetic.device))
         lane.rows = rows
 
-    def _take(self, lane: _Lane, out: Floats) -> None:
-        """Wait for what is on its way in a lane, and write it out."""
+    def _take(self, lane: _Lane, out: Floats | None) -> None:
+        """Wait for what is on its way in a lane, and write it out; None drops it."""
         if lane.rows is None:
             return
         if lane.done is not None:
             lane.done.synchronize()
-        out[lane.rows] = lane.back[: lane.rows.stop - lane.rows.start].numpy()
+        if out is not None:
+            out[lane.rows] = lane.back[: lane.rows.stop - lane.rows.start].numpy()
         lane.rows = None
 
     def _lanes_for(self, arrays: Arrays) -> list[_Lane]:
@@ -109,6 +113,9 @@ class OverlappedBlocks:
         wanted = [(self._arithmetic.block, *a.shape[1:]) for a in arrays]
         if not self._lanes or [tuple(t.shape) for t in self._lanes[0].host] != wanted:
             self._lanes = [self._lane(arrays, wanted) for _ in range(_LANES)]
+        for lane in self._lanes:
+            # Of a run that failed: nobody waits for it any more.
+            self._take(lane, None)
         return self._lanes
 
     def _lane(self, arrays: Arrays, shapes: Sequence[tuple[int, ...]]) -> _Lane:
