@@ -72,6 +72,22 @@ def _count(look: Look) -> None:
     look.page.click("#count-result summary")
 
 
+def _fields(look: Look) -> None:
+    """Two fields, one of them chosen, as after a search."""
+    west, south = (float(x) for x in PLACE.split(","))
+    ring = [[west, south], [west + 0.002, south], [west + 0.002, south + 0.002], [west, south]]
+    feature = {
+        "type": "Feature",
+        "id": "Los Aromos",
+        "properties": {"metrics:area": 21_000, "confidence": 0.9},
+    }
+    feature |= {"geometry": {"type": "Polygon", "coordinates": [ring]}}
+    held = [feature, feature | {"id": "El Sauce"}]
+    look.page.evaluate("(all) => import('/static/fields_held.js').then(({ begin }) => begin(all))", held)
+    look.page.select_option("#fields-choice", "Los Aromos")
+    look.page.click("#fields-accept")
+
+
 def _sql(look: Look) -> None:
     look.page.click("#of-ask")
     look.page.click("#sql-run")
@@ -100,6 +116,7 @@ STATES: dict[str, Callable[[Look], None]] = {
     "search": _found,
     "place": _place,
     "count": _count,
+    "fields": _fields,
     "sql": _sql,
     "teach": _teach,
     "key": _key,

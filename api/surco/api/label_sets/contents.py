@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from surco.api.refusals import InvalidError
+from surco.embedstore import Sentence
 
 __all__ = ["FIELDS", "LONGEST_CLASS", "checked_id", "checked_properties"]
 
@@ -101,7 +102,12 @@ def _number(value: object, field: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise InvalidError(
-            f"Expected a number in {field!r}, got {_shown(value)}. Correct it, or leave it out."
+            Sentence(
+                f"Expected a number in {field!r}, got {_shown(value)}. Correct it, or leave it out.",
+                "upload-number",
+                column=field,
+                came=_shown(value),
+            )
         )
     return number
 
@@ -116,7 +122,14 @@ def _value(value: object, field: str) -> float:
 def _share(value: object, field: str) -> float:
     number = _number(value, field)
     if not 0.0 <= number <= 1.0:
-        raise InvalidError(f"Expected {field!r} from 0 to 1, got {number:g}. Divide percentages by 100.")
+        raise InvalidError(
+            Sentence(
+                f"Expected {field!r} from 0 to 1, got {number:g}. Divide percentages by 100.",
+                "upload-share",
+                column=field,
+                came=number,
+            )
+        )
     return number
 
 
@@ -140,7 +153,12 @@ def _season(value: object, field: str) -> str:
     text = str(value).strip()
     if not _SEASON.fullmatch(text):
         raise InvalidError(
-            f"Expected a season such as 2024-25 or 2024 in {field!r}, got {_shown(value)}. Correct it."
+            Sentence(
+                f"Expected a season such as 2024-25 or 2024 in {field!r}, got {_shown(value)}. Correct it.",
+                "upload-season",
+                column=field,
+                came=_shown(value),
+            )
         )
     return text
 
@@ -156,7 +174,13 @@ def _observed(value: object, field: str) -> str:
             datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidError(
-            f"Expected a day such as 2024-12-31 or a moment of ISO 8601 in {field!r}, got {_shown(value)}. Correct it."
+            Sentence(
+                f"Expected a day such as 2024-12-31 or a moment of ISO 8601 in {field!r}, got "
+                f"{_shown(value)}. Correct it.",
+                "upload-day",
+                column=field,
+                came=_shown(value),
+            )
         ) from error
     return text[:40]
 

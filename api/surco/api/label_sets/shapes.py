@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from surco.api.refusals import InvalidError
+from surco.embedstore import Sentence
 
 __all__ = ["KINDS", "MOST_VERTICES", "Placed", "geojson_of", "placed", "shape_of_geojson"]
 
@@ -46,7 +47,12 @@ def placed(shape: shapely.Geometry | None) -> Placed:
     count = int(shapely.get_num_coordinates(shape))
     if count > MOST_VERTICES:
         raise InvalidError(
-            f"Expected a label of at most {MOST_VERTICES:,} vertices, got {count:,}. Simplify it, or split it."
+            Sentence(
+                f"Expected a label of at most {MOST_VERTICES:,} vertices, got {count:,}. Simplify it, or split it.",
+                "shape-vertices",
+                most=MOST_VERTICES,
+                count=count,
+            )
         )
     notes = []
     if shapely.has_z(shape) or shapely.has_m(shape):
@@ -81,12 +87,20 @@ def geojson_of(wkb: bytes) -> str:
 def _single(shape: Any) -> shapely.Geometry:
     if shape is None or shapely.is_empty(shape):
         came = "none" if shape is None else f"an empty {shape.geom_type}"
-        raise InvalidError(f"Expected a point or a polygon, got {came} that can be read. Draw it again.")
+        raise InvalidError(
+            Sentence(
+                f"Expected a point or a polygon, got {came} that can be read. Draw it again.", "shape-none"
+            )
+        )
     if shape.geom_type == "MultiPoint" and len(shape.geoms) == 1:
         return shape.geoms[0]
     if shape.geom_type not in KINDS:
         raise InvalidError(
-            f"Expected a {', '.join(KINDS[:-1])} or {KINDS[-1]}, got a {shape.geom_type}. Draw it so."
+            Sentence(
+                f"Expected a {', '.join(KINDS[:-1])} or {KINDS[-1]}, got a {shape.geom_type}. Draw it so.",
+                "shape-kind",
+                kind=shape.geom_type,
+            )
         )
     return shape
 
@@ -95,7 +109,10 @@ def _on_earth(shape: shapely.Geometry) -> None:
     xy = shapely.get_coordinates(shape)
     if not np.isfinite(xy).all():
         raise InvalidError(
-            "Expected coordinates that are numbers, got NaN or infinity. Draw the label again."
+            Sentence(
+                "Expected coordinates that are numbers, got NaN or infinity. Draw the label again.",
+                "shape-numbers",
+            )
         )
     if (np.abs(xy) <= (180.0, 90.0)).all():
         return
@@ -106,7 +123,14 @@ def _on_earth(shape: shapely.Geometry) -> None:
         if swapped
         else "Say the coordinate system, or reproject to EPSG:4326."
     )
-    raise InvalidError(f"Expected longitude -180 to 180 and latitude -90 to 90, got {x:.7g}, {y:.7g}. {hint}")
+    raise InvalidError(
+        Sentence(
+            f"Expected longitude -180 to 180 and latitude -90 to 90, got {x:.7g}, {y:.7g}. {hint}",
+            "shape-elsewhere",
+            x=x,
+            y=y,
+        )
+    )
 
 
 def _repaired(shape: shapely.Geometry) -> shapely.Geometry:
@@ -115,6 +139,9 @@ def _repaired(shape: shapely.Geometry) -> shapely.Geometry:
     parts = [part for part in shapely.get_parts(made) if part.geom_type == "Polygon" and part.area > 0]
     if not parts:
         raise InvalidError(
-            "Expected a polygon that encloses an area, got one that collapses to a line. Draw it again."
+            Sentence(
+                "Expected a polygon that encloses an area, got one that collapses to a line. Draw it again.",
+                "shape-flat",
+            )
         )
     return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)

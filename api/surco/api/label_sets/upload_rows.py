@@ -17,6 +17,7 @@ from surco.api.label_sets.contents import FIELDS, checked_id, checked_properties
 from surco.api.label_sets.shapes import KINDS, MOST_VERTICES, Placed, placed
 from surco.api.label_sets.upload_columns import Columns
 from surco.api.refusals import InvalidError, TooLargeError
+from surco.embedstore import Sentence, coded
 
 __all__ = ["SCHEMA", "Account", "Feature", "Limits", "Uploaded", "label_batches"]
 
@@ -108,7 +109,7 @@ class Account:
         """Note a feature that is not taken."""
         self.refused_count += 1
         if len(self.refused) < _MOST_TOLD:
-            self.refused.append({"feature": number, "why": why})
+            self.refused.append({"feature": number, "why": str(why), **(coded(why) or {})})
 
 
 def label_batches(uploaded: Uploaded, account: Account, limits: Limits) -> Iterator[pa.RecordBatch]:
@@ -165,17 +166,29 @@ def _row(
         main = "value" if "value" in uploaded.columns.of else "class"
         if said[main] is None:
             raise InvalidError(
-                f"Expected a {main} in column {uploaded.columns.of[main]!r}, got none. Fill it in."
+                Sentence(
+                    f"Expected a {main} in column {uploaded.columns.of[main]!r}, got none. Fill it in.",
+                    "upload-empty",
+                    column=str(uploaded.columns.of[main]),
+                )
             )
         label_id = checked_id(given.get("id"))
     except InvalidError as error:
-        account.refuse(number, str(error))
+        account.refuse(number, error.args[0])
         return None
     if uploaded.by_place:
         said["place"], label_id = said["place"] or label_id, None
     if label_id is not None and account.ids.setdefault(label_id, number) != number:
         first = account.ids[label_id]
-        account.refuse(number, f"Expected every id once, got {label_id!r} as in feature {first}. Rename one.")
+        account.refuse(
+            number,
+            Sentence(
+                f"Expected every id once, got {label_id!r} as in feature {first}. Rename one.",
+                "upload-twice",
+                name=label_id,
+                number=first,
+            ),
+        )
         return None
     west, south, east, north = shape.bounds
     account.notes.update(shape.notes)

@@ -5,6 +5,7 @@ import { app, busy, tell } from "./app.js";
 import { $, make } from "./dom.js";
 import { boundsOf } from "./mercator.js";
 import { margins } from "./screen.js";
+import { told } from "./sentences.js";
 import { link } from "./state.js";
 import { draftName, drafted, fit, forgetFits, learn } from "./teach_fit.js";
 import { begin, changeSet, closeSet, lesson, openSet, send } from "./teach_lesson.js";
@@ -84,7 +85,7 @@ async function upload(file, faults = "refuse") {
 export function drawFaults() {
   if (!sheet) return $("teach-faults").replaceChildren();
   const { file, refused, refused_count: count } = sheet;
-  const lines = refused.slice(0, FAULTS).map(({ feature, why }) => make("li", {}, make("b", {}, say("feature", number(feature))), ` ${why}`));
+  const lines = refused.slice(0, FAULTS).map((one) => make("li", {}, make("b", {}, say("feature", number(one.feature))), ` ${told(one.why, one)}`));
   const more = count > FAULTS ? [make("li", {}, say("more-faults", number(count - FAULTS)))] : [];
   $("teach-faults").replaceChildren(
     make("p", {}, refused.length ? say("faults", file.name, number(count)) : sheet.detail), make("ul", {}, ...lines, ...more),

@@ -13,7 +13,7 @@ export const en = {
   "ine-note": "Grouped by the legend of INE Chile, level 3", "ine-none": "No class in INE's legend",
   ine: (...levels) => `INE: ${levels.join(" › ")}`,
   "ndvi-title": "Greenness of vegetation (NDVI)", "ndvi-note": "No colour: the place was not seen in that month.",
-  "no-adapter": "There is no classifier in this store yet, so the map shows signatures. Make one with “surco adapters fit”.",
+  "no-adapter": "There is no classifier yet, so the map shows signatures. Make one in “Teach” or with “surco adapters fit”.",
   cell: "Hexagon", parcel: "Parcel", unknown: "Not classified", sure: (p) => `${p} certain`,
   said: "Declared", classes: "Probability by class", curve: "NDVI through the season", quality: "What was observed",
   "no-curve": "No NDVI was observed here.",
