@@ -6,9 +6,11 @@ A mask is named by its file and the file's SHA-256, so that a plan means the sam
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import h3ronpy.vector
@@ -81,7 +83,8 @@ class Cropland:
         Raises:
             PlanError: the file has gone, has changed since the plan was made, or cannot be read.
         """
-        return _open(self).holds(lonlat)
+        # A process that was forked must not read through its parent's open file.
+        return _open(self, os.getpid()).holds(lonlat)
 
 
 def file_digest(path: str | Path) -> str:
@@ -96,7 +99,7 @@ def file_digest(path: str | Path) -> str:
 
 
 @lru_cache(maxsize=4)
-def _open(cropland: Cropland) -> _Mask:
+def _open(cropland: Cropland, process: int) -> _Mask:
     """A process opens a mask once."""
     if file_digest(cropland.path) != cropland.digest:
         raise PlanError(
@@ -119,6 +122,7 @@ class _Raster:
             raise PlanError(f"Expected a georeferenced raster as cropland; got {path} without CRS. Set it.")
         self._into = Transformer.from_crs("OGC:CRS84", self._source.crs.to_wkt(), always_xy=True)
         self._classes = np.array(classes)
+        self._reading = Lock()  # GDAL's datasets are for one thread at a time
 
     def holds(self, lonlat: Degrees) -> Bools:
         found = np.zeros(len(lonlat), np.bool_)
@@ -135,7 +139,8 @@ class _Raster:
     def _crops(self, column: npt.NDArray[np.int64], row: npt.NDArray[np.int64]) -> Bools:
         left, top = int(column.min()), int(row.min())
         window = RasterWindow(left, top, int(column.max()) - left + 1, int(row.max()) - top + 1)
-        values = self._source.read(1, window=window)[row - top, column - left]
+        with self._reading:
+            values = self._source.read(1, window=window)[row - top, column - left]
         if len(self._classes):
             return np.isin(values, self._classes)
         nodata = self._source.nodata

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from surco.encoder.plan.cropland import Cropland
 __all__ = ["EVERYWHERE", "Ground"]
 
 Bools = npt.NDArray[np.bool_]
+_ASKING = Lock()
+"""What GEOS prepares of a polygon it makes when first asked: one thread at a time."""
+
 Degrees = npt.NDArray[np.float64]
 
 
@@ -49,7 +53,8 @@ class Ground:
     def _in_polygon(self, lonlat: Degrees) -> Bools:
         if self.polygon is None:
             return np.ones(len(lonlat), np.bool_)
-        found: Bools = shapely.intersects_xy(_prepared(self.polygon), lonlat[:, 0], lonlat[:, 1])
+        with _ASKING:
+            found: Bools = shapely.intersects_xy(_prepared(self.polygon), lonlat[:, 0], lonlat[:, 1])
         return found
 
     def _in_comunas(self, lonlat: Degrees) -> Bools:

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 import shapely
+from shapely.errors import ShapelyError
 
-from surco.embedstore import EmbedstoreError, Season
+from surco.embedstore import Season
 from surco.encoder.assets import Band
 from surco.encoder.plan.cropland import Cropland
 from surco.encoder.plan.document import ParcelFile, PlannedModel, RunPlan
@@ -31,6 +32,7 @@ FORMAT = 1
 
 Json = dict[str, Any]
 
+_OUTSIDE = ("surco_plan", "key")
 _BAND_NUMBERS = tuple(f.name for f in fields(Band) if f.name != "href")
 """All of a band besides its place, in the order in which `Band` takes them."""
 
@@ -70,10 +72,12 @@ def read_plan(path: Path) -> RunPlan:
 
 def plan_document(plan: RunPlan) -> Json:
     """A plan as JSON; `plan_from_document` gives it back."""
+    return {"surco_plan": FORMAT, "key": plan.key, **_content(plan)}
+
+
+def _content(plan: RunPlan) -> Json:
     mask, season = plan.ground.cropland, plan.season
     return {
-        "surco_plan": FORMAT,
-        "key": plan.key,
         "region": {
             "name": plan.region,
             "comunas": plan.ground.comunas,
@@ -106,13 +110,22 @@ def plan_from_document(document: object, name: str) -> RunPlan:
             "Plan anew, or use the version of surco that wrote it."
         )
     try:
-        return _plan(document)
+        plan = _plan(document)
+        # What was left out, added or of another type shows when the plan is written again.
+        same = json.loads(json.dumps(_content(plan))) == {
+            k: v for k, v in document.items() if k not in _OUTSIDE
+        }
     except PlanError:
         raise
-    except (KeyError, TypeError, ValueError, EmbedstoreError, shapely.errors.ShapelyError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ShapelyError) as error:
         raise PlanError(
             f"Expected a whole plan in {name}; got {type(error).__name__}: {error}. Make it anew with surco plan."
         ) from error
+    if not same:
+        raise PlanError(
+            f"Expected a plan as surco writes it in {name}; got another. Make it anew with surco plan."
+        )
+    return plan
 
 
 def _plan(document: Json) -> RunPlan:
@@ -120,7 +133,7 @@ def _plan(document: Json) -> RunPlan:
     mask = region["cropland"]
     ground = Ground(
         None if region["comunas"] is None else tuple(region["comunas"]),
-        None if region["polygon"] is None else bytes.fromhex(region["polygon"]),
+        None if region["polygon"] is None else shapely.from_wkb(bytes.fromhex(region["polygon"])).wkb,
         None if mask is None else Cropland(mask["path"], mask["digest"], tuple(mask["classes"])),
     )
     as_of = None if season["as_of"] is None else date.fromisoformat(season["as_of"])
