@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.shutil
 from cog_scenes import as_cog, cog_catalog, hasty, season_items, speckled, window_at
 from range_server import Fault, RangeServer
 from stac_catalogs import CRS, LEFT, TOP, write_raster
@@ -233,6 +234,25 @@ def test_bytes_that_came_spoilt(tmp_path: Path) -> None:
         over(server, reader)
         server.fail("/a.tif", Fault("spoilt"))
         np.testing.assert_array_equal(over(server, reader, 60, at=400), numbers[400:460, 400:460])
+
+
+def test_jpeg_2000_across_blocks(tmp_path: Path) -> None:
+    """A window across four blocks of a JPEG 2000 is that of the file, and a block that is missing is an error."""
+    from affine import Affine
+
+    numbers = speckled(1024, 5)
+    write_raster(tmp_path / "a.tif", numbers, Affine(10, 0, LEFT, 0, -10, TOP), CRS)
+    options = {"QUALITY": "100", "REVERSIBLE": "YES", "BLOCKXSIZE": "512", "BLOCKYSIZE": "512"}
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.jp2", driver="JP2OpenJPEG", **options)
+    with RangeServer(tmp_path) as server, hasty() as reader:
+        for at in (400, 0, 700):
+            found = over(server, reader, 256, at=at, name="a.jp2")
+            np.testing.assert_array_equal(found, numbers[at : at + 256, at : at + 256])
+        content = (tmp_path / "a.jp2").read_bytes()
+        (tmp_path / "b.jp2").write_bytes(content[: int(len(content) * 0.6)])
+        for band in (band_of(server, "b.jp2"), Band(str(tmp_path / "b.jp2"))):
+            with pytest.raises(SceneError, match="Expected to read band red of scene s"):
+                read_band(band, window_at(600, 600, 256), "s", "red", reader=reader)
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])

@@ -25,6 +25,10 @@ __all__ = ["open_remote"]
 
 T = TypeVar("T")
 
+_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_NUM_THREADS": "1"}
+"""One thread: others of GDAL's cannot open what rasterio opens for this one, and leave blocks of a JPEG 2000 empty
+without a word."""
+
 
 @contextmanager
 def open_remote(pages: Pages, href: str, public: bool, **options: Any) -> Iterator[rasterio.DatasetReader]:
@@ -37,7 +41,7 @@ def open_remote(pages: Pages, href: str, public: bool, **options: Any) -> Iterat
     name = PurePosixPath(urlsplit(href).path).name or "raster"
     container = _Container(pages, href, public, name)
     try:
-        with rasterio.open(name, opener=container, **options) as source:
+        with rasterio.Env(**_OPTIONS), rasterio.open(name, opener=container, **options) as source:
             yield source
     except Exception:
         if container.failure is not None:
