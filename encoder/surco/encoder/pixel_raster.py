@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
@@ -21,13 +22,14 @@ from rasterio.windows import Window as RasterWindow
 from surco.embedstore import Season
 from surco.encoder.area import read_area
 from surco.encoder.catalog import read_scenes
-from surco.encoder.composite import compose
+from surco.encoder.composite import Composite, compose
 from surco.encoder.encode_tile import encode_pixels
 from surco.encoder.errors import CatalogError, EncoderError
 from surco.encoder.grid import PIXEL_M, Grid, Window, make_grid
 from surco.encoder.protocol import Encoder, Floats
 from surco.encoder.published.geotiff import open_geotiff
 from surco.encoder.rasters import raster_settings
+from surco.encoder.reading import read_ahead
 from surco.encoder.scenes import Scene
 
 __all__ = ["PixelNote", "encode_raster", "quantize_squares", "read_pixel_note"]
@@ -156,11 +158,13 @@ def _write(
         "tiled": True, "blockxsize": _BLOCK, "blockysize": _BLOCK, "interleave": "pixel", "bigtiff": "if_safer",
     }  # fmt: skip
     seen = 0
-    with rasterio.open(path, "w", **profile) as target:
-        for number, window in enumerate(windows):
+    coming = read_ahead(windows, lambda window: compose(scenes, window, season))
+    with rasterio.open(path, "w", **profile) as target, closing(coming):
+        for number in range(len(windows)):
             if progress is not None:
                 progress(number, len(windows), f"vectors, tile {number + 1} of {len(windows)}")
-            q = quantize_squares(_vectors(window, scenes, season, encoder, grid))
+            window, composite = next(coming)
+            q = quantize_squares(_vectors(window, composite, encoder, grid))
             seen += int((q[:, 0] != NODATA).sum())
             place = RasterWindow(window.column * _BLOCK, window.row * _BLOCK, window.width, window.height)
             target.write(q.T.reshape(-1, window.height, window.width), window=place)
@@ -177,9 +181,8 @@ def _write(
         )
 
 
-def _vectors(window: Window, scenes: Sequence[Scene], season: Season, encoder: Encoder, grid: Grid) -> Floats:
-    inside = window.inside(grid.area).ravel()
-    return encode_pixels(encoder, compose(scenes, window, season), window.lonlat(), inside)
+def _vectors(window: Window, composite: Composite, encoder: Encoder, grid: Grid) -> Floats:
+    return encode_pixels(encoder, composite, window.lonlat(), window.inside(grid.area).ravel())
 
 
 def _off_the_area(grid: Grid, windows: Sequence[Window]) -> list[tuple[int, int]]:
