@@ -356,17 +356,27 @@ def test_a_removed_store_is_gone_here_too(url: str) -> None:
         Store.open(url)
 
 
-def test_the_command_takes_addresses(url: str) -> None:
+def test_the_command_takes_addresses(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`surco sql` and `surco store` take an address where they take a folder, and say it in errors."""
     from surco.api.cli import main
 
     fill(Store.create(url))
+    fill(Store.open(url), 20)
+    elsewhere(monkeypatch, tmp_path / "other")
     run = CliRunner().invoke
     asked = run(main, ["sql", url, "SELECT count(*) AS n FROM parcels", "--format", "csv"])
     assert (asked.exit_code, asked.stdout.split()) == (0, ['"n"', "40"]), asked.output
     for command in (["log"], ["verify", "--all"], ["gc"]):
         done = run(main, ["store", command[0], url, *command[1:]])
         assert done.exit_code == 0, done.output
+    log = run(main, ["store", "log", url]).output.splitlines()
+    assert [line.split()[0] for line in log if "rows" in line and not line.startswith("        ")] == [
+        "2",
+        "1",
+    ]
+    assert "all as they were written" in run(main, ["store", "verify", "--all", url]).output
+    gone = run(main, ["store", "rollback", url, "1"])
+    assert gone.exit_code == 0 and f"Version 3 of {url} equals" in gone.output, gone.output
     refused = run(main, ["sql", f"{url}-none", "SELECT 1"])
     assert refused.exit_code == 2 and f"{url}-none" in " ".join(refused.output.split()).replace(" ", "")
 

@@ -11,6 +11,7 @@ from surco.api.adapter_cards import card_lines, plain_text
 from surco.api.options import LEGEND, SEASON, STORE, UNIT
 from surco.api.refusals import SettingsError
 from surco.embedstore import Store
+from surco.embedstore.working_copy import shown
 
 if TYPE_CHECKING:
     from surco.api.fitting import Unit
@@ -114,7 +115,9 @@ def adapters_list(store: Path) -> None:
         classes = ", ".join(plain_text(name) for name in adapter["classes"])
         click.echo(f"{adapter['name']}  {adapter['task']}  {adapter['model_id']}  {classes}".rstrip())
     if not found:
-        click.echo(f"{store} holds no adapter yet: surco adapters fit {store} --labels FILE --name NAME")
+        click.echo(
+            f"{shown(store)} holds no adapter yet: surco adapters fit {shown(store)} --labels FILE --name NAME"
+        )
 
 
 @adapters.command("show")
@@ -170,10 +173,12 @@ def adapters_delete(store: Path, name: str, yes: bool) -> None:
     opened = Store.open(store)
     opened.adapter_dir(name)
     if not yes:
-        click.confirm(f"Delete adapter {name} of {store}? Version {opened.version} keeps it.", abort=True)
+        click.confirm(
+            f"Delete adapter {name} of {shown(store)}? Version {opened.version} keeps it.", abort=True
+        )
     with opened.transaction() as transaction:
         transaction.remove_adapter(name)
     click.echo(
-        f"Adapter {name} is not in version {opened.version}. To have it back: surco store rollback {store} "
+        f"Adapter {name} is not in version {opened.version}. To have it back: surco store rollback {shown(store)} "
         f"{opened.version - 1}"
     )

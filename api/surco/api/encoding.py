@@ -12,6 +12,7 @@ from pathlib import Path
 
 from surco.api.errors import ApiError
 from surco.embedstore import EmbedstoreError, Season, Store
+from surco.embedstore.working_copy import shown
 from surco.encoder import EncodeReport, EncoderError, encode_store, load_encoder
 
 __all__ = [
@@ -116,7 +117,7 @@ def as_of_day(season: Season, day: date | None) -> Season:
 def describe_report(report: EncodeReport, store: Path) -> str:
     """What an encode run did, for people."""
     if report.already:
-        head = f"{store} already holds this season, from these scenes, by this model; nothing to do."
+        head = f"{shown(store)} already holds this season, from these scenes, by this model; nothing to do."
     else:
         rate = report.pixels_seen / max(report.seconds, 1e-9)
         again = f", {report.resumed} of them from an earlier run" if report.resumed else ""
@@ -127,7 +128,9 @@ def describe_report(report: EncodeReport, store: Path) -> str:
     cells = ", ".join(f"{rows:,} cells at resolution {level}" for level, rows in sorted(report.cells.items()))
     lines = [
         head,
-        f"{cells}" + ("" if report.parcels is None else f", {report.parcels:,} parcels") + f" -> {store}",
+        f"{cells}"
+        + ("" if report.parcels is None else f", {report.parcels:,} parcels")
+        + f" -> {shown(store)}",
     ]
     if report.reading.requests:
         lines.append(f"Read {report.reading}.")

@@ -18,6 +18,7 @@ from surco.embedstore.versions import (
     read_version,
     version_numbers,
 )
+from surco.embedstore.working_copy import root_of
 
 __all__ = ["VersionInfo", "rollback", "versions"]
 
@@ -42,7 +43,8 @@ def versions(path: str | Path) -> list[VersionInfo]:
     Raises:
         StoreError: no store.
     """
-    root = brought(path, every=True)
+    root = root_of(path)
+    refresh(root, every=True)
     read_start_month(root)
     found: list[VersionInfo] = []
     before: Manifest | None = Manifest()

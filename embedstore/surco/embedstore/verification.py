@@ -9,10 +9,10 @@ from pathlib import Path
 
 from surco.embedstore.errors import StoreError
 from surco.embedstore.files import checked_file
-from surco.embedstore.following import brought
+from surco.embedstore.following import refresh
 from surco.embedstore.manifest import FileEntry, Manifest
 from surco.embedstore.versions import manifest_file, read_start_month, read_version, version_numbers
-from surco.embedstore.working_copy import origin_of
+from surco.embedstore.working_copy import origin_of, root_of
 
 __all__ = ["Damage", "Verification", "verify"]
 
@@ -51,7 +51,8 @@ def verify(
     Raises:
         StoreError: no store.
     """
-    root = brought(path, every=every_version)
+    root = root_of(path)
+    refresh(root, every=every_version)
     read_start_month(root)
     numbers = version_numbers(root) if every_version else version_numbers(root)[-1:]
     manifests, damage = _readable(root, numbers)
