@@ -25,12 +25,21 @@ export function areasShown({ areas, method, notes, accuracy, said }, sampled) {
   const figures = (row) => (used ? [row.area_ha, row.low_ha, row.high_ha, row.mapped_ha] : [row.mapped_ha]);
   const table = [head.map((key) => say(`column-${key}`)), ...rows.map((row) => [named(row), ...figures(row).map((value) => write(value, 1))])];
   const title = say(used ? "estimated" : "counted");
-  const spoken = sampled ? [...new Set([method, ...notes, ...rows.map((row) => row.note)].filter(Boolean))] : [];
+  const spoken = sampled ? [method, ...notes].map((text) => told(text, said[text])) : [];
   const parts = [
     heading(title, hectares(total)), chart.length ? bars(chart, title) : null, tableOf(table),
-    note(say(used ? "estimate-note" : "count-note")), sure(accuracy), ...spoken.map((text) => note(told(text, said[text]))),
+    note(say(used ? "estimate-note" : "count-note")), sure(accuracy), ...spoken.map(note), ...(sampled ? ofClasses(rows, named, said) : []),
   ];
   return { parts: parts.filter(Boolean), table };
+}
+
+// What is to be said of some classes, after their names; of all, without.
+function ofClasses(rows, named, said) {
+  return [...new Set(rows.map((row) => row.note).filter(Boolean))].map((text) => {
+    const some = rows.filter((row) => row.note === text);
+    const words = told(text, said[text]);
+    return note(some.length === rows.length ? words : `${some.map(named).join(", ")}: ${words}`);
+  });
 }
 
 function sure(accuracy) {
