@@ -14,6 +14,7 @@ from surco.api.errors import ApiError
 from surco.embedstore import EmbedstoreError, Season, Store
 from surco.embedstore.working_copy import shown
 from surco.encoder import EncodeReport, EncoderError, encode_store, load_encoder
+from surco.encoder.kept_months import KeptMonths
 
 __all__ = [
     "EncodeRequest",
@@ -43,6 +44,8 @@ class EncodeRequest:
     force: bool = False
     device: str = "auto"
     precision: str | None = None
+    keep_composites: Path | None = None
+    keep_gb: float = 20.0
 
 
 def encode_into(
@@ -72,8 +75,15 @@ def encode_into(
             aoi=aoi,
             erode=request.erode,
             force=request.force,
+            kept=_kept(request),
             progress=progress,
         )
+
+
+def _kept(request: EncodeRequest) -> KeptMonths | None:
+    """Where composites are kept, if anywhere."""
+    folder = request.keep_composites
+    return None if folder is None else KeptMonths(folder, int(request.keep_gb * 1e9))
 
 
 @contextmanager

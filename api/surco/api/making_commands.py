@@ -68,6 +68,18 @@ PRECISION = click.option(
 @DEVICE
 @PRECISION
 @click.option(
+    "--keep-composites",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder in which monthly composites stay: the next update reads new months only (docs/updating.md).",
+)
+@click.option(
+    "--keep-gb",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(min=0.01),
+    help="Most that the folder may hold; what was not used for longest goes first.",
+)
+@click.option(
     "--plan",
     type=click.Path(path_type=Path),
     help="Carry out a plan of surco plan, or go on with it; it says all but the store (docs/runs.md).",
@@ -94,6 +106,8 @@ def encode(
     retry_failed: bool,
     device: str,
     precision: str | None,
+    keep_composites: Path | None,
+    keep_gb: float,
 ) -> None:
     """Encode the scenes of a season into the cells and parcels of a store: of an area, or as a plan says.
 
@@ -113,8 +127,9 @@ def encode(
 
     day = None if as_of is None else as_of.date()
     request = EncodeRequest(
-        catalog, season, store_path, parcels, res, aoi, model, erode, day, force, device, precision
-    )
+        catalog, season, store_path, parcels, res, aoi, model, erode, day, force, device, precision,
+        keep_composites, keep_gb,
+    )  # fmt: skip
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
     click.echo(describe_report(done, store_path))
@@ -135,6 +150,8 @@ def _refuse_beside_plan(ctx: click.Context) -> None:
             "as_of",
             "device",
             "precision",
+            "keep_composites",
+            "keep_gb",
         )
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]

@@ -32,7 +32,7 @@ from surco.encoder.scenes import Scene, Sensor
 from surco.encoder.terrain import read_terrain
 from surco.encoder.tile import Tile
 
-__all__ = ["Composite", "compose"]
+__all__ = ["Composite", "compose", "touching"]
 
 Counts = npt.NDArray[np.uint16]
 _Passes = Sequence[Sequence[Scene]]
@@ -88,7 +88,7 @@ def compose(
         SceneError: a scene that cannot be read or has no CRS.
     """
     reader = reader or shared_reader()
-    near = _touching(scenes, window)
+    near = touching(scenes, window)
     months = [_month(near, first, min(last, season.last_day)) for first, last in season.months()]
     elevations = [scene for scene in near if scene.sensor == "dem"]
     parts = reader.in_order(_tasks(months, elevations, window, reader))
@@ -128,7 +128,7 @@ def _tasks(
                 yield partial(read, scene, window, reader)
 
 
-def _touching(scenes: Iterable[Scene], window: Window) -> list[Scene]:
+def touching(scenes: Iterable[Scene], window: Window) -> list[Scene]:
     """Scenes whose footprint comes near the window; the margin allows for footprints drawn roughly."""
     outline = project(shapely.box(*window.bounds), window.crs, "OGC:CRS84").envelope.buffer(0.002)
     return [scene for scene in scenes if outline.intersects(scene.footprint)]

@@ -16,6 +16,7 @@ from surco.encoder.composite import Composite, compose
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window, make_grid
 from surco.encoder.grounds import refuse_older
+from surco.encoder.kept_months import KeptMonths, compose_kept
 from surco.encoder.parcels import ParcelError, ParcelIndex, read_parcels
 from surco.encoder.protocol import Bools, Encoder
 from surco.encoder.reader import shared_reader
@@ -68,9 +69,12 @@ class _Scenes:
     """All scenes of a catalogue, for any window."""
 
     scenes: Sequence[Scene]
+    kept: KeptMonths | None = None
 
     def composite(self, tile: _GridTile, window: Window, season: Season) -> Composite:
         """See `work.Observer`."""
+        if self.kept is not None:
+            return compose_kept(self.scenes, window, season, self.kept)
         return compose(self.scenes, window, season)
 
 
@@ -85,6 +89,7 @@ def encode_store(
     resolutions: Sequence[int] = (9, 11),
     aoi: str | Path | Sequence[float] | shapely.Geometry | None = None,
     force: bool = False,
+    kept: KeptMonths | None = None,
     progress: Progress | None = None,
 ) -> EncodeReport:
     """Turn a season of scenes into a store's cells and parcels.
@@ -107,6 +112,7 @@ def encode_store(
         resolutions: of the H3 cells, 5 to 12.
         aoi: area in degrees, see `area.read_area`; None takes what the scenes cover.
         force: write also where the store has this season as of a later day than `season` has.
+        kept: where monthly composites are kept from one run to the next; None reads every month.
         progress: called as `progress(done, total, text)`, in tiles.
 
     Raises:
@@ -116,7 +122,7 @@ def encode_store(
     """
     began, read_before = time.monotonic(), shared_reader().counts
     tell = progress or _silent
-    target, work = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi)
+    target, work = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi, kept)
     known = target.report(store)
     if known is not None:
         tell(known.tiles, known.tiles, "already in the store")
@@ -141,6 +147,7 @@ def _plan(
     erode: float,
     resolutions: Sequence[int],
     aoi: str | Path | Sequence[float] | shapely.Geometry | None,
+    kept: KeptMonths | None,
 ) -> tuple[Target, Work]:
     levels = _check(season, store, resolutions)
     area = None if aoi is None else read_area(aoi)
@@ -167,7 +174,7 @@ def _plan(
     )
     tiles = [_GridTile(window, grid.area) for window in grid.windows()]
     recipe = Recipe(season, levels[0], outlines, erode)
-    return target, Work(recipe, tiles, lambda _: _Scenes(scenes))
+    return target, Work(recipe, tiles, lambda _: _Scenes(scenes, kept))
 
 
 def _check(season: Season, store: Store, resolutions: Sequence[int]) -> tuple[int, ...]:
