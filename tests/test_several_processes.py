@@ -245,7 +245,7 @@ def test_a_new_version_is_seen_by_all(several: tuple[Server, dict[str, str]], st
     server, _ = several
     opened = Store.open(store)
     with opened.transaction() as writing:
-        writing.put_adapter("from elsewhere", {"card.json": b"{}"})
+        writing.put_adapter("elsewhere", {"card.json": b"{}"})
     # A connection of its own each, so that they fall on all processes.
     assert {httpx.get(f"{server.url}/health").json()["version"] for _ in range(20)} == {opened.version}
 

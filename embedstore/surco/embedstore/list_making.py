@@ -30,7 +30,7 @@ from surco.embedstore.vectors import Floats, Source, TableVectors, table_vectors
 __all__ = ["make_lists"]
 
 _QUESTIONS = 128
-_QUESTIONS_OF_A_REGION = 64
+_QUESTIONS_OF_A_REGION = 128
 _KEPT_VERSIONS = 2
 
 Report = Callable[[int, int, str], None]
