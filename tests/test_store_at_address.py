@@ -350,8 +350,11 @@ def test_an_address_without_a_store_is_said(url: str) -> None:
 
 def test_a_removed_store_is_gone_here_too(url: str) -> None:
     """A store that somebody deletes at its address is not read from the working copy."""
-    fill(Store.create(url))
+    store = Store.create(url)
+    fill(store)
     Remote(url).remove(sorted(Remote(url).sizes()))
+    with pytest.raises(StoreError, match="a store"):
+        store.transaction()
     with pytest.raises(StoreError, match="a store"):
         Store.open(url)
 

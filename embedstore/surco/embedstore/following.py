@@ -32,7 +32,6 @@ from surco.embedstore.working_copy import (
     is_kept_whole,
     keep_whole,
     origin_of,
-    place_of,
     root_of,
     shown,
 )
@@ -234,4 +233,4 @@ def _drop(root: Path, numbers: Sequence[int]) -> None:
     kept = {file.path for number in version_numbers(root) for file in read_version(root, number).files}
     for file in gone:
         if file.path not in kept:
-            place_of(root, file).unlink(missing_ok=True)
+            (root / file.path).unlink(missing_ok=True)

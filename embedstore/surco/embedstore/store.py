@@ -121,6 +121,7 @@ class Store:
             StoreError: of a store at an address, what `Store.open` raises.
         """
         refresh(self._path)
+        read_start_month(self._path)  # an address may have lost its store
         return Transaction(self._path, latest_manifest(self._path), self._start_month, self._moved)
 
     def tables(self) -> list[TableInfo]:
