@@ -146,6 +146,8 @@ def test_rates_and_prices_come_from_files_and_options(tmp_path: Path, field: Pat
         (["--model", "surco-huge"], "surco-huge"),
         (["--simulate", "--stac", "there"], "Leave one"),
         (["--simulate", "--step", "300"], "2560"),
+        (["--simulate", "--step", "0"], "2560"),
+        (["--step", "640"], "--simulate"),
         (["--stac", "there"], "there"),
         (["--cropland", "crops.shp"], "crops.shp"),
         (["--cropland-class", "40"], "--cropland FILE"),

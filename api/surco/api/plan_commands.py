@@ -57,9 +57,9 @@ _PRICES = ("core_hour", "gpu_hour", "gb_read", "gb_month")
 @click.option("--model", default="surco-nano", show_default=True, help="Encoder, as of surco encode.")
 @click.option("--simulate", is_flag=True, help="Plan over a synthetic country in place of scenes.")
 @click.option(
-    "--step", default=640, show_default=True, help="Of --simulate: one pixel of 10 m every so many metres."
+    "--step", type=int, help="Of --simulate: one pixel of 10 m every so many metres; 640 if left out."
 )
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Of --simulate.")
+@click.option("--seed", type=click.IntRange(0), help="Of --simulate; 1 if left out.")
 @click.option("--rates", type=click.Path(path_type=Path), help="Rates and prices to estimate with (JSON).")
 @click.option(
     "--measure", is_flag=True, help="Measure this machine for a minute first, and keep it in --rates."
@@ -83,8 +83,8 @@ def plan(
     res: str,
     model: str,
     simulate: bool,
-    step: int,
-    seed: int,
+    step: int | None,
+    seed: int | None,
     rates: Path | None,
     measure: bool,
     gpu_rate: float | None,

@@ -21,6 +21,7 @@ __all__ = ["PlanAsked", "plan_asked"]
 
 Progress = Callable[[int, int, str], None]
 
+_STEP, _EVERY_PIXEL = 640, 10
 _FILES = (".geojson", ".json", ".parquet")
 
 
@@ -39,8 +40,8 @@ class PlanAsked:
     res: str = "9,11"
     model: str = "surco-nano"
     simulate: bool = False
-    step: int = 640
-    seed: int = 1
+    step: int | None = None
+    seed: int | None = None
 
 
 def plan_asked(asked: PlanAsked, rates: Rates, progress: Progress | None = None) -> RunPlan:
@@ -54,8 +55,7 @@ def plan_asked(asked: PlanAsked, rates: Rates, progress: Progress | None = None)
     from surco.encoder.plan.making import PlanRequest, make_plan
     from surco.encoder.plan.sources import SimulatedSource
 
-    if asked.simulate and asked.stac:
-        raise ApiError("Expected --stac or --simulate; got both. Leave one of them out.")
+    _check_simulated(asked)
     resolutions = tuple(sorted(set(parse_resolutions(asked.res)), reverse=True))
     season = as_of_day(_season(asked.season), asked.as_of)
     region, ground = _ground(asked)
@@ -66,13 +66,28 @@ def plan_asked(asked: PlanAsked, rates: Rates, progress: Progress | None = None)
         model=asked.model,
         resolutions=resolutions,
         catalogues=asked.stac,
-        simulated=SimulatedSource(asked.seed) if asked.simulate else None,
-        step=asked.step if asked.simulate else 10,
+        simulated=SimulatedSource(1 if asked.seed is None else asked.seed) if asked.simulate else None,
+        step=_step(asked),
         parcels=asked.parcels,
         erode=asked.erode,
         rates=rates,
     )
     return make_plan(request, load_encoder(asked.model), progress)
+
+
+def _check_simulated(asked: PlanAsked) -> None:
+    if asked.simulate and asked.stac:
+        raise ApiError("Expected --stac or --simulate; got both. Leave one of them out.")
+    if not asked.simulate and (asked.step is not None or asked.seed is not None):
+        raise ApiError(
+            "Expected --step and --seed only with --simulate; got none. Add it, or leave them out."
+        )
+
+
+def _step(asked: PlanAsked) -> int:
+    if not asked.simulate:
+        return _EVERY_PIXEL
+    return _STEP if asked.step is None else asked.step
 
 
 def _season(text: str) -> Season:
