@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from run_plans import digests
 from stac_catalogs import optical, radar, write_catalog
 from test_updating import JANUARY, MARCH, months
 
@@ -21,7 +22,9 @@ from surco.encoder.composite import Composite, compose
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window, make_grid
 from surco.encoder.kept_months import KeptMonths, compose_kept
+from surco.encoder.plan import LandTile, PlannedModel, RunPlan
 from surco.encoder.protocol import BandMeanEncoder
+from surco.encoder.runs import InProcess, run_plan
 from surco.encoder.scenes import Scene
 
 SEASON = Season(2024)
@@ -123,6 +126,22 @@ def test_tables_do_not_know_of_it(tmp_path: Path) -> None:
     scenes, window = scenes_of(tmp_path / "more")
     with pytest.raises(EncoderError, match="--keep-composites"):
         compose_kept(scenes, window, SEASON, KeptMonths(tmp_path / "file" / "x", 10**9))
+
+
+def test_a_plan_keeps_months_too(tmp_path: Path) -> None:
+    """A run of a plan fills and uses the folder, and writes the same files as one without."""
+    scenes, _ = scenes_of(tmp_path / "stac")
+    tile = LandTile(19, 29, 593, occupied=1 << 5)
+    model = PlannedModel.of("band-mean", BandMeanEncoder())
+    kept, found = KeptMonths(tmp_path / "kept", 10**9), []
+    for name, keep in (("a", None), ("b", kept), ("c", kept)):
+        plan = RunPlan("valley", SEASON, (tile,), model, (9,), scenes=tuple(scenes))
+        store = Store.create(tmp_path / name)
+        run_plan(plan, store, BandMeanEncoder, executor=InProcess(), kept=keep)
+        found.append(digests(store))
+        for file in (tmp_path / "stac").rglob("*.tif") if name == "b" else ():
+            _spoil(file)
+    assert found[0] == found[1] == found[2] and len(list((tmp_path / "kept").glob("*/*.month"))) == 12
 
 
 def test_by_command(tmp_path: Path) -> None:

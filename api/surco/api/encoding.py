@@ -44,8 +44,7 @@ class EncodeRequest:
     force: bool = False
     device: str = "auto"
     precision: str | None = None
-    keep_composites: Path | None = None
-    keep_gb: float = 20.0
+    kept: KeptMonths | None = None
 
 
 def encode_into(
@@ -75,15 +74,9 @@ def encode_into(
             aoi=aoi,
             erode=request.erode,
             force=request.force,
-            kept=_kept(request),
+            kept=request.kept,
             progress=progress,
         )
-
-
-def _kept(request: EncodeRequest) -> KeptMonths | None:
-    """Where composites are kept, if anywhere."""
-    folder = request.keep_composites
-    return None if folder is None else KeptMonths(folder, int(request.keep_gb * 1e9))
 
 
 @contextmanager

@@ -113,9 +113,12 @@ def encode(
 
     With --plan exits with 3 where tiles could not be done, and with 4 where somebody stopped the run.
     """
+    from surco.encoder.kept_months import KeptMonths
+
+    kept = None if keep_composites is None else KeptMonths(keep_composites, int(keep_gb * 1e9))
     if plan is not None:
         _refuse_beside_plan(ctx)
-        finish(ctx, plan, store_path, HowToRun(workers, ray, retry_failed, force))
+        finish(ctx, plan, store_path, HowToRun(workers, ray, retry_failed, force, kept))
         return
     if catalog is None or season is None:
         raise ApiError("Expected --stac and --season, or --plan; got neither. Name a catalogue and a season.")
@@ -127,8 +130,7 @@ def encode(
 
     day = None if as_of is None else as_of.date()
     request = EncodeRequest(
-        catalog, season, store_path, parcels, res, aoi, model, erode, day, force, device, precision,
-        keep_composites, keep_gb,
+        catalog, season, store_path, parcels, res, aoi, model, erode, day, force, device, precision, kept,
     )  # fmt: skip
     with progress_bar("encode") as report:
         done = encode_into(request, progress=report)
@@ -150,14 +152,13 @@ def _refuse_beside_plan(ctx: click.Context) -> None:
             "as_of",
             "device",
             "precision",
-            "keep_composites",
-            "keep_gb",
         )
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if given:
         raise ApiError(
-            f"Expected --plan with --store, --workers, --ray, --retry-failed or --force; got {', '.join(given)} too. "
+            f"Expected --plan with --store, --workers, --ray, --retry-failed, --keep-composites or --force; got "
+            f"{', '.join(given)} too. "
             "The plan says it: leave it out, or plan again."
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from surco.api.errors import ApiError
 from surco.embedstore import Store
 from surco.encoder import EncodeReport
+from surco.encoder.kept_months import KeptMonths
 from surco.encoder.plan import RunPlan, read_plan
 from surco.encoder.runs import Executor, LocalPool, RunStatus, run_plan
 
@@ -30,6 +31,7 @@ class HowToRun:
     ray: str | None = None
     retry_failed: bool = False
     force: bool = False
+    kept: KeptMonths | None = None
 
     def executor(self) -> Executor:
         """As `run_plan` takes it; raises ApiError where both are named, RunError without Ray."""
@@ -62,6 +64,7 @@ def carry_out(
         executor=executor,
         retry_failed=how.retry_failed,
         force=how.force,
+        kept=how.kept,
         progress=progress,
     )
 

@@ -118,19 +118,29 @@ class KeptMonths:
         return self.folder / key[:2] / f"{key}.month"
 
 
-def compose_kept(scenes: Sequence[Scene], window: Window, season: Season, kept: KeptMonths) -> Composite:
+def compose_kept(
+    scenes: Sequence[Scene], window: Window, season: Season, kept: KeptMonths | None
+) -> Composite:
     """As `composite.compose`, the same bits, reading only months whose scenes are not those of a month that is kept.
+
+    Args:
+        scenes: of the season, any order.
+        window: of the grid.
+        season: nothing after its `last_day` is read.
+        kept: where months are kept; None reads all of them.
 
     Raises:
         SceneError: a scene that cannot be read or has no CRS.
         EncoderError: a folder that cannot be written.
     """
+    if kept is None:
+        return compose(scenes, window, season)
     near = touching(scenes, window)
     months = [_month(near, window, season, number, kept) for number in range(12)]
     values = np.stack([month.values for month in months])
     valid = np.isfinite(values)
     values[~valid] = 0.0
-    views = np.sum([month.views for month in months], axis=0, dtype=np.uint16)
+    views = np.stack([month.views for month in months]).sum(axis=0, dtype=np.uint16)
     static = read_terrain([scene for scene in near if scene.sensor == "dem"], window, shared_reader())
     dates = np.array([month.day for month in months], "datetime64[D]")
     return Composite(Tile(values, valid, dates, window.transform, window.crs, static), views[0], views[1])
@@ -184,4 +194,5 @@ def _shuffled(numbers: npt.NDArray[Any]) -> bytes:
 def _plain(content: bytes, kind: Any) -> npt.NDArray[Any]:
     size = np.dtype(kind).itemsize
     shuffled = np.frombuffer(content, np.uint8).reshape(size, -1)
-    return np.ascontiguousarray(shuffled.T).view(kind).ravel()
+    numbers: npt.NDArray[Any] = np.ascontiguousarray(shuffled.T).view(kind).ravel()
+    return numbers

@@ -12,7 +12,7 @@ import shapely
 from surco.embedstore import Season, Store
 from surco.encoder.area import project, read_area
 from surco.encoder.catalog import read_scenes
-from surco.encoder.composite import Composite, compose
+from surco.encoder.composite import Composite
 from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window, make_grid
 from surco.encoder.grounds import refuse_older
@@ -73,9 +73,7 @@ class _Scenes:
 
     def composite(self, tile: _GridTile, window: Window, season: Season) -> Composite:
         """See `work.Observer`."""
-        if self.kept is not None:
-            return compose_kept(self.scenes, window, season, self.kept)
-        return compose(self.scenes, window, season)
+        return compose_kept(self.scenes, window, season, self.kept)
 
 
 def encode_store(

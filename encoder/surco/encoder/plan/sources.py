@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from surco.embedstore import Season
-from surco.encoder.composite import Composite, compose
+from surco.encoder.composite import Composite
 from surco.encoder.grid import Window
+from surco.encoder.kept_months import KeptMonths, compose_kept
 from surco.encoder.plan.synthetic import synthetic_composite
 from surco.encoder.plan.tiles import LandTile
 from surco.encoder.scenes import Scene
@@ -35,13 +36,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
-    """Composites of scenes; none is read that does not touch a window, or for a window without a place that counts."""
+    """Composites of scenes; none is read that does not touch a window, or for a window without a place that counts.
+
+    Months are taken from `kept` where they are there.
+    """
 
     scenes: Sequence[Scene]
+    kept: KeptMonths | None = None
 
     def composite(self, tile: LandTile, window: Window, season: Season) -> Composite:
         """See `Source.composite`; raises SceneError for a scene that cannot be read."""
-        return compose(self.scenes if tile.inside(window).any() else (), window, season)
+        return compose_kept(self.scenes if tile.inside(window).any() else (), window, season, self.kept)
 
 
 @dataclass(frozen=True, slots=True)

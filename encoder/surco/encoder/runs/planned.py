@@ -12,9 +12,10 @@ import shapely
 from surco.embedstore import Store
 from surco.encoder.area import project
 from surco.encoder.grounds import refuse_older
+from surco.encoder.kept_months import KeptMonths
 from surco.encoder.models import load_encoder
 from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
-from surco.encoder.plan import LandTile, RunPlan, write_plan
+from surco.encoder.plan import LandTile, RunPlan, SceneSource, Source, write_plan
 from surco.encoder.protocol import Encoder
 from surco.encoder.report import EncodeReport
 from surco.encoder.runs.committing import Target, commit
@@ -40,6 +41,7 @@ def run_plan(
     patience: Patience | None = None,
     retry_failed: bool = False,
     force: bool = False,
+    kept: KeptMonths | None = None,
     progress: Progress | None = None,
 ) -> EncodeReport:
     """Carry out a plan, or go on with it.
@@ -57,6 +59,7 @@ def run_plan(
         patience: with what cannot be read.
         retry_failed: try again what an earlier run gave up.
         force: write also where the store has this season as of a later day.
+        kept: where monthly composites are kept from one run to the next, on each machine; None reads every month.
         progress: called as `progress(done, total, text)`, in tiles.
 
     Raises:
@@ -70,7 +73,7 @@ def run_plan(
     make = make_encoder or partial(load_encoder, plan.model.name)
     # Here the encoder says who it is and what its card is; a GPU is for those who encode.
     here = make_encoder() if make_encoder else load_encoder(plan.model.name, "cpu")
-    target, work = _prepare(plan, here, store)
+    target, work = _prepare(plan, here, store, kept)
     known = target.report(store)
     if known is not None and not (retry_failed and known.holes):
         return replace(known, seconds=time.monotonic() - began)
@@ -87,7 +90,7 @@ def run_plan(
     return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began)
 
 
-def _prepare(plan: RunPlan, encoder: Encoder, store: Store) -> tuple[Target, Work]:
+def _prepare(plan: RunPlan, encoder: Encoder, store: Store, kept: KeptMonths | None) -> tuple[Target, Work]:
     plan.check_encoder(encoder)
     plan.source(plan.tiles[0])
     if plan.season.start_month != store.start_month:
@@ -109,7 +112,15 @@ def _prepare(plan: RunPlan, encoder: Encoder, store: Store) -> tuple[Target, Wor
         encoder,
     )
     tiles = [tile for tile in plan.tiles if tile.occupied]
-    return target, Work(Recipe(plan.season, plan.resolutions[0], parcels, erode), tiles, plan.source)
+    return target, Work(
+        Recipe(plan.season, plan.resolutions[0], parcels, erode), tiles, partial(_source, plan, kept)
+    )
+
+
+def _source(plan: RunPlan, kept: KeptMonths | None, tile: LandTile) -> Source:
+    """Where a tile's observations come from, its scenes' months from where they are kept."""
+    source = plan.source(tile)
+    return replace(source, kept=kept) if isinstance(source, SceneSource) else source
 
 
 def _parcels(plan: RunPlan) -> Parcels | None:
