@@ -8,7 +8,6 @@ import resource
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from run_plans import digests, small_plan
 
 from surco.api.cli import main
 from surco.embedstore import Store
-from surco.encoder.plan import LandTile, write_plan
-from surco.encoder.runs import CancelledRunError, InProcess, LocalPool, RunError, list_runs, run_plan
+from surco.encoder.plan import write_plan
+from surco.encoder.runs import CancelledRunError, InProcess, LocalPool, RunError, run_plan
 from surco.encoder.runs.folder import run_folder, write_whole
 from surco.encoder.runs.state import driving, read_state
 
@@ -123,11 +122,8 @@ def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path: Path, undisturbed: d
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert ended.returncode == 2 and "Expected room on the disk" in ended.stderr, ended.stderr
     assert "Traceback" not in ended.stderr
     assert run_plan(PLAN, store, executor=InProcess()).holes == ()
@@ -162,11 +158,3 @@ def test_no_workers_are_refused() -> None:
     """A pool has at least one process."""
     with pytest.raises(RunError, match="Expected at least 1 worker; got 0"):
         LocalPool(0)
-
-
-def test_tiles_without_windows_are_no_part_of_a_run(tmp_path: Path) -> None:
-    """A tile none of whose windows holds land is neither done nor missing."""
-    empty = LandTile(19, 40, 610, step=640, occupied=0)
-    store = Store.create(tmp_path / "store")
-    report = run_plan(replace(PLAN, tiles=(*PLAN.tiles, empty)), store, executor=InProcess())
-    assert report.tiles == 2 and list_runs(store)[0].standing == "finished"

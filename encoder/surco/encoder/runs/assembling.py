@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from surco.encoder.staging import TileSums, to_payload
 
 __all__ = ["Assembler"]
 
+Progress = Callable[[int, int, str], None]
+_EVERY = 100
+
 
 class Assembler:
     """Keeps finished windows until all of a tile are there, then writes the tile, which marks it as done.
@@ -22,22 +25,24 @@ class Assembler:
     Args:
         work: of the run.
         folder: of the run.
+        progress: called as `progress(done, total, text)`, in tiles, while those that are there are looked at: a
+            country's take minutes.
 
     Attributes:
         windows_left: windows that are not there.
     """
 
-    def __init__(self, work: Work, folder: RunFolder) -> None:
+    def __init__(self, work: Work, folder: RunFolder, progress: Progress) -> None:
         self._folder = folder
         self._names = [tile.name for tile in work.tiles]
         self._windows = [sum(1 for _ in tile.windows()) for tile in work.tiles]
-        self._missing = {
-            number: set(range(self._windows[number]))
-            for number, name in enumerate(self._names)
-            if not folder.tiles.has(name)
-        }
-        for number in list(self._missing):
-            self._find_parts(number)
+        self._missing: dict[int, set[int]] = {}
+        for number, name in enumerate(self._names):
+            if not folder.tiles.has(name):
+                self._missing[number] = set(range(self._windows[number]))
+                self._find_parts(number)
+            elif not number % _EVERY:
+                progress(number, len(self._names), "looking at what is done")
         self.windows_left = sum(len(waiting) for waiting in self._missing.values())
 
     @property

@@ -111,10 +111,8 @@ def _prepare(plan: RunPlan, encoder: Encoder, store: Store, kept: KeptMonths | N
         _uneroded(parcels, erode, plan.tiles[0].crs, ground),
         encoder,
     )
-    tiles = [tile for tile in plan.tiles if tile.occupied]
-    return target, Work(
-        Recipe(plan.season, plan.resolutions[0], parcels, erode), tiles, partial(_source, plan, kept)
-    )
+    recipe = Recipe(plan.season, plan.resolutions[0], parcels, erode)
+    return target, Work(recipe, plan.tiles, partial(_source, plan, kept))
 
 
 def _source(plan: RunPlan, kept: KeptMonths | None, tile: LandTile) -> Source:

@@ -70,7 +70,7 @@ class _Rounds:
     def __init__(
         self, work: Work, folder: RunFolder, driver: Driver, patience: Patience, progress: Progress
     ) -> None:
-        self.assembler = Assembler(work, folder)
+        self.assembler = Assembler(work, folder, progress)
         self._work, self._folder, self._driver = work, folder, driver
         self._patience, self._progress = patience, progress
         self._attempts: Counter[Task] = Counter()
