@@ -8,16 +8,25 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+from range_server import RangeServer
 from rasterio.io import MemoryFile
-from stac_catalogs import CRS, LEFT, TOP, Item, optical, radar, write_catalog
+from stac_catalogs import CRS, LEFT, TOP, Item, optical, radar, write_catalog, write_raster
 
+from surco.embedstore import Season
+from surco.encoder.assets import Band
+from surco.encoder.catalog import read_scenes
+from surco.encoder.composite import Composite
 from surco.encoder.grid import Window
 from surco.encoder.providers import Access
+from surco.encoder.rasters import read_band
 from surco.encoder.reader import Reader, ReadSettings
 from surco.encoder.reading import Patience
+from surco.encoder.scenes import Scene
 
+SEASON = Season(2024)
+PIXELS = 512
 HASTE = Patience(
-    attempts=4, first_wait_s=0.01, longest_wait_s=0.2, connect_s=2.0, stall_s=1.0, slowest=200_000.0
+    attempts=3, first_wait_s=0.01, longest_wait_s=0.2, connect_s=2.0, stall_s=0.7, slowest=200_000.0
 )
 
 
@@ -90,3 +99,34 @@ def window_at(row: int = 0, column: int = 0, size: int = 64, metres: float = 10.
     """A window of the scenes' grid, by pixels from the corner."""
     transform = Affine(metres, 0, LEFT + column * metres, 0, -metres, TOP - row * metres)
     return Window(row, column, CRS, transform, size, size)
+
+
+def raster(folder: Path, name: str = "a.tif", pixels: int = PIXELS) -> np.ndarray:
+    """One COG of random numbers, in blocks of 128."""
+    numbers = speckled(pixels, 7)
+    write_raster(folder / name, numbers, Affine(10, 0, LEFT, 0, -10, TOP), CRS)
+    as_cog(folder / name)
+    return numbers
+
+
+def band_of(server: RangeServer, name: str = "a.tif") -> Band:
+    """The band at a server."""
+    return Band(f"{server.address}/{name}")
+
+
+def over(server: RangeServer, reader: Reader, size: int = 64, at: int = 0, name: str = "a.tif") -> np.ndarray:
+    """A window of it."""
+    return read_band(band_of(server, name), window_at(at, at, size), "s", "red", reader=reader)
+
+
+def assert_same(one: Composite, other: Composite) -> None:
+    """Every bit."""
+    for name in ("values", "valid", "dates", "static"):
+        np.testing.assert_array_equal(getattr(one.tile, name), getattr(other.tile, name))
+    np.testing.assert_array_equal(one.n_optical, other.n_optical)
+    np.testing.assert_array_equal(one.n_radar, other.n_radar)
+
+
+def scenes_of(place: str | Path) -> list[Scene]:
+    """The scenes of a catalogue in the season."""
+    return read_scenes(place, SEASON.start, SEASON.end)
