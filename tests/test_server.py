@@ -133,7 +133,9 @@ def test_requests_are_counted_by_caller(store: Path) -> None:
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert [answer.headers["ratelimit-remaining"] for answer in answers[:3]] == ["2", "1", "0"]
         assert "at most 3 requests a minute" in problem(answers[3], 429)
-        assert 1 <= int(answers[3].headers["retry-after"]) <= 120, "the rest of this minute, and part of the next"
+        assert 1 <= int(answers[3].headers["retry-after"]) <= 120, (
+            "the rest of this minute, and part of the next"
+        )
         assert client.get("/whoami", headers=second).status_code == 200
         assert client.get("/health").status_code == 200
 
