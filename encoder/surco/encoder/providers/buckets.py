@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from surco.embedstore.remote_address import ENDPOINTS
 from surco.encoder.reading.failures import AccessFailure
 from surco.encoder.reading.transport import Signed
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BUCKETS", "Bucket", "Buckets"]
 
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _LIFE = timedelta(hours=1)
 
 
@@ -87,7 +87,7 @@ class Buckets:
 
 
 def _own_endpoint() -> str | None:
-    return next((os.environ[each].rstrip("/") for each in _ENDPOINTS if os.environ.get(each)), None)
+    return next((os.environ[each].rstrip("/") for each in ENDPOINTS if os.environ.get(each)), None)
 
 
 def _amazon() -> str:
