@@ -45,7 +45,9 @@ def _open(look: Look) -> None:
 
 
 def _total(look: Look) -> float:
-    return float(look.page.locator("#count-result .sum b").inner_text().split()[0].replace(",", ""))
+    return float(
+        look.page.locator("#count-result .sum b").inner_text().split()[0].replace(",", "")
+    )  # waits for one
 
 
 def _draw(look: Look, kind: str, corners: list[tuple[float, float]]) -> None:
@@ -61,9 +63,7 @@ def test_the_view_the_whole_map_and_a_comuna(browser: Browser, address: str) -> 
         _open(look)
         whole = _counted(address)
         look.page.click("#count-where [value=all]")
-        look.page.locator("#count-result svg.bars").wait_for()
-        look.page.wait_for_timeout(600)
-        assert _total(look) == pytest.approx(sum(whole.values()), abs=1)
+        assert soon(lambda: _total(look) == pytest.approx(sum(whole.values()), abs=1))
         assert "no estimate and has no interval" in look.page.locator("#count-result").inner_text()
         spoken = look.page.locator("#count-result svg.bars").get_attribute("aria-label") or ""
         assert "Cherry" in spoken and "ha" in spoken
@@ -72,15 +72,14 @@ def test_the_view_the_whole_map_and_a_comuna(browser: Browser, address: str) -> 
         assert len(rows) == len(whole)
         look.page.click("#count-where [value=zone]")
         look.page.select_option("#count-zone", "comuna:7301")
-        look.page.locator("#count-result svg.bars").wait_for()
-        assert _total(look) == pytest.approx(sum(_counted(address, comuna=7301).values()), abs=1)
+        there = sum(_counted(address, comuna=7301).values())
+        assert soon(lambda: _total(look) == pytest.approx(there, abs=1))
         look.page.click("#count-where [value=view]")
-        look.page.wait_for_timeout(600)
+        look.page.locator("#count-status", has_text="Counting").wait_for(state="hidden")
         seen = _total(look)
         look.page.click("#zoom-in")
         look.page.click("#zoom-in")
-        look.page.wait_for_timeout(2500)
-        assert 0 < _total(look) < seen, "a nearer view holds less"
+        assert soon(lambda: 0 < _total(look) < seen), "a nearer view holds less"
 
 
 def test_a_drawn_rectangle_and_outline(browser: Browser, address: str) -> None:

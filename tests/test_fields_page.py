@@ -61,6 +61,19 @@ def _place(look: Look, x: float, y: float) -> tuple[float, float]:
     return found[0], found[1]
 
 
+def _rest(look: Look) -> None:
+    """Wait until the map does not fly any more."""
+    views = [""]
+
+    def still() -> bool:
+        views.append(
+            look.page.evaluate("import('/static/app.js').then(({ app }) => JSON.stringify(app.map.view))")
+        )
+        return views[-1] == views[-2] == views[-3] if len(views) > 4 else False
+
+    assert soon(still)
+
+
 def _held(look: Look) -> list[dict]:
     found: list[dict] = look.page.evaluate("import('/static/fields_held.js').then(({ held }) => held.fields)")
     return found
@@ -97,7 +110,7 @@ def test_fields_are_found_accepted_corrected_and_kept(browser: Browser, address:
         assert "1 accepted" in look.page.locator("#fields-found").inner_text()
 
         look.page.click("#fields-corners")
-        look.page.wait_for_timeout(900)
+        _rest(look)
         named = next(each for each in _held(look) if each["id"] == "Los Aromos")
         area = named["properties"]["metrics:area"]
         corner, middle = (
