@@ -350,6 +350,19 @@ def test_what_others_put_there_and_staged_work_stay(tmp_path: Path) -> None:
     assert not (store.path / ".staging" / "run-1").exists()
 
 
+def test_tiles_of_a_stopped_run_go_on_demand(tmp_path: Path) -> None:
+    """Its finished tiles are given up with `staging` only; its plan and what is said of it stay."""
+    store = several(tmp_path / "s")
+    tiles = store.path / ".runs" / "a1b2" / "tiles"
+    tiles.mkdir(parents=True)
+    (tiles.parent / "plan.json").write_text("{}")
+    (tiles / "19S-0025-0610.arrow").write_bytes(b"x" * 100)
+    assert collect_garbage(store.path, delete=True).garbage == ()
+    (found,) = collect_garbage(store.path, staging=True, delete=True).garbage
+    assert (found.why, found.bytes, found.path) == ("stopped run", 100, tiles)
+    assert [path.name for path in tiles.parent.iterdir()] == ["plan.json"]
+
+
 def test_a_writer_at_work_is_left_alone(tmp_path: Path) -> None:
     """Files of a transaction that is going on are no garbage, whatever is kept; it ends well afterwards."""
     store = several(tmp_path / "s")

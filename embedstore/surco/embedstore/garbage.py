@@ -177,9 +177,14 @@ def _dead(leftovers: Iterable[tuple[Path, str | None]], alive: set[str]) -> Iter
 
 
 def _staged(root: Path) -> Iterator[Garbage]:
+    """Staged work, and of runs of plans what tiles left behind: their plans and what is said of them stay."""
     folder = root / ".staging"
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        size = None if path.name.startswith("put-") else _size(path)
+    staged = (path for path in folder.glob("*") if not path.name.startswith("put-"))
+    tiles = (
+        path for name in ("tiles", "parts") for path in root.glob(f".runs/*/{name}") if any(path.iterdir())
+    )
+    for path in sorted([*staged, *tiles]):
+        size = _size(path)
         if size is not None:
             yield Garbage(path, size, "stopped run")
 
@@ -199,7 +204,8 @@ def _delete(root: Path, removed: Iterable[int], garbage: Iterable[Garbage]) -> N
         manifest_file(root, number).unlink(missing_ok=True)
     sync(root / "manifests")
     for each in garbage:
-        if each.path.is_relative_to(root / ".staging") and each.path.is_dir():
+        staged = any(each.path.is_relative_to(root / folder) for folder in (".staging", ".runs"))
+        if staged and each.path.is_dir():
             shutil.rmtree(each.path)
         elif each.path.is_dir():
             _remove_empty(each.path)
