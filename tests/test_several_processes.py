@@ -25,6 +25,8 @@ from surco.api.state.database import Database
 from surco.api.state.keys import add_key
 from surco.embedstore import Store
 
+pytestmark = pytest.mark.slow
+
 WORKERS, WRITERS = 2, 6
 
 
