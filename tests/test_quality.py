@@ -159,6 +159,25 @@ def test_a_missing_tile_is_a_named_hole(tmp_path: Path) -> None:
     assert hole["comunas"] and set(hole["comunas"]) <= expected
 
 
+def test_a_run_over_some_comunas_has_no_holes_beside_them(tmp_path: Path) -> None:
+    """Of a plan's run only its comunas are expected, not all of the box around them; of land here and there nothing."""
+    cells = cells_in((VALLEY[0] - 0.02, VALLEY[1] - 0.02, VALLEY[2] + 0.02, VALLEY[3] + 0.02))
+    codes = comuna_of(cells).fill_null(0).to_numpy()
+    largest = int(np.bincount(codes).argmax())
+    kept = cells[codes == largest]
+    found = {}
+    for name, ground in (("box", {}), ("comuna", {"comunas": [largest]}), ("cropland", {"partly": True})):
+        store = Store.create(tmp_path / name)
+        meta = {"runs": [{"run": "r", "bbox": list(VALLEY), **ground}]}
+        with store.transaction() as tx:
+            batch = batch_of(kept, smooth_vectors(kept))
+            tx.put_cells([batch], model_id=MODEL, season=SEASON, resolution=9, meta=meta)
+        found[name] = quality_report(store)["holes"]
+    assert found["box"]["empty"] > 10
+    assert found["comuna"]["expected"] > 10 and found["comuna"]["empty"] == 0
+    assert found["cropland"]["expected"] == 0
+
+
 def test_drift_tells_a_shift_of_all_from_changes_of_some(tmp_path: Path) -> None:
     """A change that all places share moves the mean; places that swap their vectors move only themselves."""
     cells = cells_in(VALLEY)

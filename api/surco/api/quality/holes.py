@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import h3
 import h3ronpy
@@ -31,14 +32,21 @@ _MOST = 3_000_000
 
 Json = dict[str, Any]
 Cells = npt.NDArray[np.uint64]
-Boxes = npt.NDArray[np.float64]
+
+
+class _Area(NamedTuple):
+    """A box in degrees, and codes of the comunas that count in it; None for all ground."""
+
+    bbox: Sequence[float]
+    comunas: Sequence[int] | None
 
 
 def found_holes(source: Source) -> Json:
     """Coarse cells within the encoded areas that hold land and no row, joined where they touch.
 
-    An area is the box of a run that the table remembers, else the table's own box. Of a run over an area that is no
-    box the corners may show as holes. Where the table has rows in no comuna of Chile, all ground counts as land.
+    An area is the box of a run that the table remembers, and in it the comunas that a plan's run was over; else the
+    table's own box. Of a run over another area that is no box the corners may show as holes. A run over cropland or a
+    polygon only expects nothing. Where the table has rows in no comuna of Chile, all ground counts as land.
 
     Returns:
         `resolution` of the coarse cells, how many were `expected`, how many are `empty` and how many `half_seen` (under
@@ -47,14 +55,16 @@ def found_holes(source: Source) -> Json:
     """
     level = source.info.resolution or 0
     coarse = min(_FINEST, max(0, level - _ABOVE))
-    boxes = [note["bbox"] for note in source.info.meta.get("runs", []) if "bbox" in note]
-    areas = np.array(boxes or [source.info.bbox], np.float64)
+    notes = [note for note in source.info.meta.get("runs", []) if "bbox" in note]
+    areas = [_Area(note["bbox"], note.get("comunas")) for note in notes if not note.get("partly")]
+    if not notes:
+        areas = [_Area(source.info.bbox, None)]
     expected, land = _expected(source, areas, coarse, level)
     seen = _rows_below(source, expected, coarse)
     empty = expected[seen == 0]
     return {
         "resolution": coarse,
-        "runs": bool(boxes),
+        "runs": bool(notes),
         "expected": len(expected),
         "empty": len(empty),
         "half_seen": int(((seen > 0) & (seen < land / 2)).sum()),
@@ -62,7 +72,9 @@ def found_holes(source: Source) -> Json:
     }
 
 
-def _expected(source: Source, areas: Boxes, coarse: int, level: int) -> tuple[Cells, npt.NDArray[np.float64]]:
+def _expected(
+    source: Source, areas: Sequence[_Area], coarse: int, level: int
+) -> tuple[Cells, npt.NDArray[np.float64]]:
     """Coarse cells wholly within an area, and how many cells of land each should hold."""
     whole = 7.0 ** (level - coarse)
     if table_vectors(source).comuna.any():
@@ -76,23 +88,26 @@ def _expected(source: Source, areas: Boxes, coarse: int, level: int) -> tuple[Ce
     return cells[inside], land[inside]
 
 
-def _covering(areas: Boxes, coarse: int) -> Cells:
+def _covering(areas: Sequence[_Area], coarse: int) -> Cells:
     found = [
         pa.array(
             h3ronpy.vector.wkb_to_cells(pa.array([shapely.to_wkb(box)]), coarse, flatten=True)
         ).to_numpy()
-        for box in shapely.box(*areas.T)
+        for box in (shapely.box(*area.bbox) for area in areas)
         if box.area * 12_400 / h3.average_hexagon_area(coarse, unit="km^2") < _MOST
     ]
     return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
 
 
-def _within(cells: Cells, areas: Boxes) -> npt.NDArray[np.bool_]:
+def _within(cells: Cells, areas: Sequence[_Area]) -> npt.NDArray[np.bool_]:
     """Which cells lie in one of the areas with their whole outline; centres are looked at first."""
     places, inside = centres_of(cells), np.zeros(len(cells), np.bool_)
     x, y = places.T
-    for west, south, east, north in areas.tolist():
+    codes = np.asarray(comuna_of(cells).fill_null(0).to_numpy(zero_copy_only=False))
+    for (west, south, east, north), wanted in areas:
         near = np.flatnonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
+        if wanted is not None:
+            near = near[np.isin(codes[near], wanted)]
         outlines = shapely.from_wkb(_outlines(cells[near]))
         left, bottom, right, top = shapely.bounds(outlines).reshape(-1, 4).T
         inside[near[(left >= west) & (right <= east) & (bottom >= south) & (top <= north)]] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +40,7 @@ class Target:
         scenes: of the run.
         uneroded: parcels that were too small to be eroded.
         encoder: whose vectors they are.
+        within: more that the note of the run says of its ground, as JSON.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Target:
     scenes: Sequence[Scene]
     uneroded: int
     encoder: Encoder
+    within: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[tuple[str, int | None]]:
@@ -135,7 +137,7 @@ class _Writing:
                 f"Expected at least one clear observation in {target.season}; got {len(target.scenes)} scenes without "
                 "a usable pixel in the area. Choose another season or area."
             )
-        return note
+        return {**note, **target.within}
 
     def _facts(self, transaction: Transaction, table: Any, level: int | None) -> TableFacts:
         target = self._target

@@ -145,6 +145,14 @@ def _ground(plan: RunPlan) -> shapely.Geometry:
     return shapely.union_all(boxes).simplify(_ROUGH_DEGREES)
 
 
+def _within(plan: RunPlan) -> dict[str, object]:
+    """What of the tiles' ground counts: whole comunas, or land here and there, of which nobody can tell what lacks."""
+    ground = plan.ground
+    if ground.cropland is not None or ground.polygon is not None:
+        return {"partly": True}
+    return {} if ground.comunas is None else {"comunas": list(ground.comunas)}
+
+
 def _sources(plan: RunPlan) -> tuple[str, ...]:
     if plan.simulated is not None:
         return (plan.region, "simulated")
