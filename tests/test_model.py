@@ -59,6 +59,16 @@ def test_rows_are_independent(encoder: Encoder) -> None:
     np.testing.assert_array_equal(whole, encoder.encode(values, valid, dates, lonlat, static))
 
 
+def test_a_vector_does_not_depend_on_its_company() -> None:
+    """To the last bit: a run that is spread over machines, in blocks as they come, gives the tables of one process."""
+    encoder = load_encoder("surco-nano")
+    many = series(700)
+    together = encoder.encode(*many)
+    for rows in (slice(0, 1), slice(3, 10), slice(0, 200, 3), slice(699, None, -1)):
+        alone = encoder.encode(*(each if each.ndim == 1 else each[rows] for each in many))
+        np.testing.assert_array_equal(alone, together[rows])
+
+
 def test_order_of_dates_does_not_matter(encoder: Encoder) -> None:
     """A series with its dates shuffled is the same series."""
     values, valid, dates, lonlat, static = series()
