@@ -20,7 +20,7 @@ if ! "${buildah[@]}" inspect --type image localhost/base >/dev/null 2>&1; then
   "${buildah[@]}" commit -q "$base" localhost/base
   "${buildah[@]}" rm "$base"
 fi
-"${buildah[@]}" bud --isolation chroot --format docker --layers --network host --build-arg BASE=localhost/base "$@" \
+"${buildah[@]}" bud --isolation chroot --format docker --network host --build-arg BASE=localhost/base "$@" \
   -f "$root/Containerfile" -t localhost/surco "$root"
 "${buildah[@]}" inspect --type image --format '{{.Docker.Config.User}} {{.Docker.Config.Healthcheck}}' localhost/surco
 
