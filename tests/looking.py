@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from browser import CHROMIUM, FLAGS, need_chromium
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 __all__ = ["Look", "chromium", "looking", "soon"]
 
@@ -49,6 +49,10 @@ def soon(check: Callable[[], bool], seconds: float = 20) -> bool:
     return True
 
 
+def _said(message: ConsoleMessage) -> str:
+    return f"{message.text} {message.location['url']}"
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, drawing in software; the test is skipped where there is none."""
@@ -71,7 +75,7 @@ def looking(
     with browser.new_context(**given) as window:
         look = Look(window.new_page(), address)
         note = look.faults.append
-        look.page.on("console", lambda m: note(m.text) if m.type in ("error", "warning") else None)
+        look.page.on("console", lambda m: note(_said(m)) if m.type in ("error", "warning") else None)
         look.page.on("pageerror", lambda e: note(str(e)))
         look.page.on(
             "request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else note(r.url)

@@ -29,9 +29,9 @@ async function start() {
   await busy(async () => {
     [app.overview] = await Promise.all([get(`${facts.api}/overview`), app.map.ready]);
     begin();
-    await openLook();
-    await openPlace();
-    // The map comes before its borders and names.
+    openLook();
+    openPlace();
+    // The map comes before its borders and names, and these do not wait for the hectares of a country.
     await Promise.race([app.map.pictured, new Promise((resolve) => setTimeout(resolve, LATEST))]);
     await ground();
   }, start);

@@ -9,7 +9,7 @@ export function margins() {
   const card = $("controls").getBoundingClientRect();
   const panel = $("place").getBoundingClientRect();
   if (narrow()) return { left: 12, right: 12, top: 64, bottom: Math.max(card.height, panel.height) + 16 };
-  return { left: card.right + 20, right: panel.width + 24, top: 24, bottom: 24 };
+  return { left: card.right + 20, right: (panel.left > card.left ? panel.width : 0) + 24, top: 24, bottom: 24 };
 }
 
 export function frame(milliseconds = 700, bbox = app.overview.grounds[0]?.bbox ?? app.overview.bbox) {
