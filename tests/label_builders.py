@@ -11,7 +11,7 @@ import shapely
 from postgres_server import empty_database
 
 from surco.api.label_sets.contents import checked_properties
-from surco.api.label_sets.items import NewLabel
+from surco.api.label_sets.item_rows import NewLabel
 from surco.api.label_sets.shapes import placed
 from surco.api.state.database import Database
 from surco.api.state.keys import add_key

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from surco.api.label_sets.contents import FIELDS, checked_id, checked_properties
-from surco.api.label_sets.items import NewLabel
+from surco.api.label_sets.item_rows import NewLabel
 from surco.api.label_sets.shapes import Placed, placed, shape_of_geojson
 from surco.api.refusals import InvalidError, TooLargeError
 

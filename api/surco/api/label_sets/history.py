@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from surco.api.label_sets.contents import FIELDS
-from surco.api.label_sets.items import NewLabel, add_labels, change_label, find_label
+from surco.api.label_sets.item_rows import NewLabel
+from surco.api.label_sets.items import add_labels, change_label, find_label
 from surco.api.label_sets.labels import Label, public_name, utc
 from surco.api.label_sets.shapes import placed, shape_of_geojson
 from surco.api.refusals import UnknownError

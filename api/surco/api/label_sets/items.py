@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from secrets import token_hex
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, select
 
-from surco.api.label_sets.contents import FIELDS
 from surco.api.label_sets.counting import count
+from surco.api.label_sets.item_rows import (
+    NewLabel,
+    drop_row,
+    insert_rows,
+    kept_shape,
+    labels_by_id,
+    replace_row,
+)
 from surco.api.label_sets.labels import Label, label_of
 from surco.api.label_sets.revisions import require_revision
 from surco.api.label_sets.rights import Right
@@ -20,22 +25,12 @@ from surco.api.label_sets.sets import LabelSet, find_set, touch_set
 from surco.api.label_sets.shapes import Placed
 from surco.api.refusals import ConflictError, InvalidError, NotAllowedError, UnknownError
 from surco.api.state.audit import record
-from surco.api.state.label_tables import LABEL_HISTORY, LABELS
+from surco.api.state.label_tables import LABELS
 from surco.api.web.callers import Caller
 
-__all__ = ["Existing", "NewLabel", "Outcome", "add_labels", "change_label", "find_label", "remove_label"]
+__all__ = ["Existing", "Outcome", "add_labels", "change_label", "find_label", "remove_label"]
 
 Existing = Literal["refuse", "replace"]
-_CHUNK: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class NewLabel:
-    """A checked label that is to be stored: its id (None makes one), shape, and fields of `contents.FIELDS`."""
-
-    id: str | None
-    shape: Placed
-    said: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,7 @@ def add_labels(
     completed = [_completed(label, present, caller) for label in labels]
     ids = [label.id or token_hex(8) for label in completed]
     _require_different(ids)
-    there = _labels_by_id(connection, set_id, [label.id for label in completed if label.id])
+    there = labels_by_id(connection, set_id, [label.id for label in completed if label.id])
     if there and existing == "refuse":
         raise ConflictError(
             f"Expected ids that are new in this set, got {next(iter(there))!r} and {len(there) - 1} more that are not. "
@@ -90,10 +85,11 @@ def add_labels(
         (label_id, label) for label_id, label in zip(ids, completed, strict=True) if label_id not in there
     ]
     first = touch_set(connection, set_id, labels=len(fresh), numbers=len(fresh))
-    _insert(connection, caller, set_id, fresh, first)
+    insert_rows(connection, caller, set_id, fresh, first)
     for label_id, label in zip(ids, completed, strict=True):
         if label_id in there:
-            _replace(connection, caller, present, there[label_id], label)
+            _require_own(caller, present.may, there[label_id])
+            replace_row(connection, caller, set_id, there[label_id], label)
     count(connection, caller.subject, len(labels), quota)
     outcome = Outcome(ids, len(fresh), len(there))
     record(
@@ -147,9 +143,11 @@ def change_label(
     present = find_set(connection, set_id, caller, "add", lock=True)
     before = find_label(connection, set_id, label_id)
     require_revision(match, before.revision, "label")
-    whole = NewLabel(label_id, shape or _kept_shape(connection, set_id, label_id), {**before.said, **said})
+    whole = NewLabel(label_id, shape or kept_shape(connection, set_id, label_id), {**before.said, **said})
     touch_set(connection, set_id)
-    _replace(connection, caller, present, before, _completed(whole, present, caller, before.said["who"]))
+    completed = _completed(whole, present, caller, before.said["who"])
+    _require_own(caller, present.may, before)
+    replace_row(connection, caller, set_id, before, completed)
     count(connection, caller.subject, 1, quota)
     record(connection, caller, "labels.edit", f"{set_id}/{label_id}", {"revision": before.revision + 1})
     return find_label(connection, set_id, label_id)
@@ -164,8 +162,7 @@ def remove_label(
     require_revision(match, before.revision, "label")
     _require_own(caller, present.may, before)
     touch_set(connection, set_id, labels=-1)
-    _keep(connection, caller, set_id, before, "deleted")
-    connection.execute(delete(LABELS).where(LABELS.c.set_id == set_id, LABELS.c.id == label_id))
+    drop_row(connection, caller, set_id, before)
     count(connection, before.made_by, -1)
     count(connection, caller.subject, 1)
     record(connection, caller, "labels.delete", f"{set_id}/{label_id}", {"revision": before.revision})
@@ -206,94 +203,3 @@ def _require_different(ids: Sequence[str]) -> None:
                 f"Expected every id once, got {each!r} twice. Give each label its own, or none."
             )
         seen.add(each)
-
-
-def _labels_by_id(connection: Connection, set_id: str, ids: Sequence[str]) -> dict[str, Label]:
-    found = {}
-    for start in range(0, len(ids), _CHUNK):
-        query = select(LABELS).where(LABELS.c.set_id == set_id, LABELS.c.id.in_(ids[start : start + _CHUNK]))
-        for row in connection.execute(query).mappings():
-            found[row["id"]] = label_of(row)
-    return found
-
-
-def _insert(
-    connection: Connection, caller: Caller, set_id: str, labels: Sequence[tuple[str, NewLabel]], first: int
-) -> None:
-    revisions = _revisions_after(connection, set_id, [label_id for label_id, label in labels if label.id])
-    now = datetime.now(UTC)
-    about = {"made_by": caller.subject, "made_at": now, "changed_by": caller.subject, "changed_at": now}
-    rows = [
-        {
-            "set_id": set_id,
-            "id": label_id,
-            "number": first + place,
-            "revision": revisions.get(label_id, 1),
-            **_columns(label),
-            **about,
-        }
-        for place, (label_id, label) in enumerate(labels)
-    ]
-    if rows:
-        connection.execute(insert(LABELS), rows)
-
-
-def _revisions_after(connection: Connection, set_id: str, ids: Sequence[str]) -> dict[str, int]:
-    """Revisions to begin with of ids that were deleted once: their history goes on."""
-    found: dict[str, int] = {}
-    for start in range(0, len(ids), _CHUNK):
-        query = (
-            select(LABEL_HISTORY.c.label_id, func.max(LABEL_HISTORY.c.revision))
-            .where(
-                LABEL_HISTORY.c.set_id == set_id, LABEL_HISTORY.c.label_id.in_(ids[start : start + _CHUNK])
-            )
-            .group_by(LABEL_HISTORY.c.label_id)
-        )
-        found |= {label_id: latest + 1 for label_id, latest in connection.execute(query).all()}
-    return found
-
-
-def _replace(
-    connection: Connection, caller: Caller, present: LabelSet, before: Label, label: NewLabel
-) -> None:
-    _require_own(caller, present.may, before)
-    _keep(connection, caller, present.id, before, "changed")
-    connection.execute(
-        update(LABELS)
-        .where(LABELS.c.set_id == present.id, LABELS.c.id == before.id)
-        .values(
-            revision=before.revision + 1,
-            changed_by=caller.subject,
-            changed_at=datetime.now(UTC),
-            **_columns(label),
-        )
-    )
-
-
-def _keep(connection: Connection, caller: Caller, set_id: str, before: Label, action: str) -> None:
-    connection.execute(
-        insert(LABEL_HISTORY).values(
-            set_id=set_id,
-            label_id=before.id,
-            revision=before.revision,
-            action=action,
-            by=caller.subject,
-            at=datetime.now(UTC),
-            body=msgspec.json.encode(before.feature(addresses=True)).decode(),
-        )
-    )
-
-
-def _columns(label: NewLabel) -> dict[str, Any]:
-    west, south, east, north = label.shape.bounds
-    box = {"west": west, "south": south, "east": east, "north": north}
-    return {"geometry": label.shape.wkb, **box, **{name: label.said.get(name) for name in FIELDS}}
-
-
-def _kept_shape(connection: Connection, set_id: str, label_id: str) -> Placed:
-    query = select(LABELS.c.geometry, LABELS.c.west, LABELS.c.south, LABELS.c.east, LABELS.c.north).where(
-        LABELS.c.set_id == set_id, LABELS.c.id == label_id
-    )
-    wkb, *bounds = connection.execute(query).one()
-    west, south, east, north = bounds
-    return Placed(bytes(wkb), (west, south, east, north))

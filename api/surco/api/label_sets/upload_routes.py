@@ -18,7 +18,8 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from surco.api.label_sets.contents import FIELDS, checked_properties
-from surco.api.label_sets.items import Existing, NewLabel, Outcome, add_labels
+from surco.api.label_sets.item_rows import NewLabel
+from surco.api.label_sets.items import Existing, Outcome, add_labels
 from surco.api.label_sets.parameters import Text, User
 from surco.api.label_sets.receiving import receive
 from surco.api.label_sets.sets import LabelSet, find_set
