@@ -9,12 +9,15 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surco.embedstore import Season, Store
+from surco.encoder.composite import Composite
+from surco.encoder.grid import Window
 from surco.encoder.plan import LandTile, PlannedModel, RunPlan, SimulatedSource
 from surco.encoder.protocol import BandMeanEncoder, Floats
 
@@ -77,6 +80,19 @@ class DiesOnce(BandMeanEncoder):
             self._file.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().encode(*series)
+
+
+@dataclass(frozen=True)
+class DeadlyToRead:
+    """The synthetic country, but for one place: the process that reads a window there is killed."""
+
+    bounds: tuple[float, float, float, float]
+
+    def composite(self, tile: LandTile, window: Window, season: Season) -> Composite:
+        """See `work.Observer`."""
+        if window.bounds == self.bounds:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return SimulatedSource(1).composite(tile, window, season)
 
 
 class DiesOver(BandMeanEncoder):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_plans import DiesOnce, DiesOver, digests, small_plan, start_driver
+from run_plans import SEASON, DeadlyToRead, DiesOnce, DiesOver, digests, small_plan, start_driver
 
 from surco.embedstore import Store
+from surco.encoder.protocol import BandMeanEncoder
 from surco.encoder.runs import (
     InProcess,
     LocalPool,
@@ -23,6 +24,7 @@ from surco.encoder.runs import (
     status_of,
 )
 from surco.encoder.runs.state import is_driven, read_state
+from surco.encoder.runs.work import Failure, Recipe, Task, Work
 
 TILES = 2
 
@@ -66,6 +68,25 @@ def test_a_window_that_kills_workers_is_a_hole_until_it_can_be_done(
     report = run_plan(plan, store, dies, executor=LocalPool(1), retry_failed=True)
     assert report.holes == () and report.resumed == TILES - len(west)
     assert digests(store) == undisturbed
+
+
+def test_the_right_window_is_blamed() -> None:
+    """A window that kills who reads it ahead of others is the one given up; those before it are done."""
+    tiles = small_plan(4).tiles
+    tasks = [
+        Task(number, window)
+        for number, tile in enumerate(tiles)
+        for window in range(len(list(tile.windows())))
+    ]
+    deadly = list(tiles[1].windows())[2]
+    work = Work(Recipe(SEASON, 11), tiles, lambda _: DeadlyToRead(deadly.bounds))
+    outcomes = {
+        each.task: each.outcome for each in LocalPool(1).results(work, BandMeanEncoder, tasks) if each
+    }
+    assert len(tasks) == 16 and outcomes.keys() == set(tasks)
+    failed = {task: said for task, said in outcomes.items() if isinstance(said, Failure)}
+    assert failed.keys() == {Task(1, 2), Task(1, 3)}, "the deadly one, and what is left of its piece"
+    assert {said.reason for said in failed.values()} == {"3 workers died over it, the last with code -9."}
 
 
 def test_drivers_killed_at_random(tmp_path: Path, undisturbed: dict[str, str]) -> None:

@@ -55,19 +55,30 @@ class InProcess:
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A process, the driver's end of the only pipe to it, and what it holds: its piece, and the tasks left of it."""
+    """A process, the driver's end of the only pipe to it, and what it holds: its piece, and the tasks left of it.
+
+    It reads so many windows `ahead` of the one that it is at.
+    """
 
     process: SpawnProcess
     pipe: Connection
     ready: bool = False
     piece: Piece | None = None
+    ahead: int = 0
     left: deque[Task] = field(default_factory=deque)
+
+    @property
+    def begun_several(self) -> bool:
+        """Whether it may have begun more than one window, so that nobody can tell over which it dies."""
+        return self.ahead > 0 and len(self.left) > 1
 
 
 class LocalPool:
     """Does windows by processes of their own; one that dies, whatever killed it, is replaced, its windows redone.
 
     Each has a pipe that nobody else holds an end of: none can leave a lock behind, and all end when the driver does.
+    While one encodes a window it reads the next ones of its piece; what is left of a piece over which a worker died is
+    begun a window at a time, so that the next death tells which window is deadly.
 
     Args:
         workers: processes, 1 or more.
@@ -144,12 +155,13 @@ class _Crew:
 
     def _hand(self, worker: _Worker) -> None:
         """Give a worker that waits its next piece; it reads at once, so that this never waits long."""
+        worker.ahead = 0 if self._again else _AHEAD
         worker.piece = self._again.popleft() if self._again else next(self._pieces, None)
         if worker.piece is not None:
             worker.left = deque(worker.piece.tasks)
             # Of a worker that has just died its pipe tells.
             with suppress(OSError):
-                worker.pipe.send(worker.piece)
+                worker.pipe.send((worker.piece, worker.ahead))
 
     def _hear(self, worker: _Worker) -> Iterator[Result]:
         try:
@@ -176,7 +188,7 @@ class _Crew:
         code = worker.process.exitcode
         worker.process.close()
         task = worker.left[0] if worker.left else None
-        self._deaths[task] += 1
+        self._deaths[task] += not worker.begun_several
         if self._deaths[task] >= _DEATHS:
             yield from self._given_up(worker, code)
         elif worker.piece is not None and worker.left:
@@ -209,7 +221,8 @@ def _serve(pipe: Connection, recipe: Recipe, make_encoder: MakeEncoder, threads:
             _limit_torch(threads)
             pipe.send(None)
             while True:
-                for result in stages.do(pipe.recv(), encoder):
+                piece, ahead = pipe.recv()
+                for result in stages.do(piece, encoder, ahead=ahead):
                     pipe.send(result)
         except EncoderError as error:
             pipe.send(error)
