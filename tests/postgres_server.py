@@ -57,10 +57,11 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def running_cluster(folder: Path, *settings: str) -> Iterator[str]:
-    """URL of a server of our own over `folder`/data on a free port, stopped at the end; made where it is not there.
+def running_cluster(folder: Path, *settings: str, port: int | None = None) -> Iterator[str]:
+    """URL of a server of our own over `folder`/data, stopped at the end; made where it is not there.
 
-    `settings` are as `-c` takes them, such as "work_mem=64MB". Nothing is synced to the disk: not for data to keep.
+    Without a `port` it takes a free one. `settings` are as `-c` takes them, such as "work_mem=64MB". Nothing is synced
+    to the disk: not for data to keep.
     Skips the test where there is no PostgreSQL.
     """
     programs = _programs()
@@ -74,7 +75,7 @@ def running_cluster(folder: Path, *settings: str) -> Iterator[str]:
         as_user(
             [programs / "initdb", "-D", data, *["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]]
         )
-    port = _free_port()
+    port = port or _free_port()
     given = ("listen_addresses=127.0.0.1", "fsync=off", "max_connections=60", *settings)
     options = " ".join([f"-p {port} -k {folder}", *(f"-c {setting}" for setting in given)])
     log = folder / "log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from surco.adapters import AdapterError
 from surco.api.errors import ApiError
@@ -32,6 +35,7 @@ from surco.embedstore import (
     EmbedstoreError,
     ModelMismatchError,
     SearchError,
+    Sentence,
     StoreConflictError,
     StoreError,
     coded,
@@ -84,6 +88,13 @@ _TITLES = {
     504: "It took too long",
 }
 
+_AWAY = Sentence(
+    "Expected the database of labels and keys to answer; it does not. What was stored is kept: try again in a few "
+    "seconds, and tell who runs this server if it lasts.",
+    "database-away",
+)
+_AWAY_S = 5
+
 Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
 
 
@@ -109,11 +120,25 @@ def problem_handlers(store: Path) -> dict[type[Exception] | int, Handler]:
             request, 400, "Expected a body of flat JSON, got one nested too deeply. Send less nested JSON."
         )
 
+    def away(request: Request[Any, Any, Any], error: SQLAlchemyError) -> Response[bytes]:
+        said = getattr(error, "orig", error)  # the driver's own words, without what was to be written
+        # To SQLite a fault in our SQL is an operational error too.
+        if getattr(said, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            return fault(request, error)
+        logging.getLogger("surco.api").error("%s %s: no database: %s", request.method, request.url.path, said)
+        return _problem(request, 503, str(_AWAY), {"retry-after": str(_AWAY_S)}, coded(_AWAY))
+
     def fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         logging.getLogger("surco.api").error("%s %s failed", request.method, request.url.path, exc_info=error)
         return _problem(request, 500, "Surco failed on this question; its log says where. Please report it.")
 
-    return {**dict.fromkeys(STATUS, room), HTTPException: http, RecursionError: deep, Exception: fault}
+    return {
+        **dict.fromkeys(STATUS, room),
+        **dict.fromkeys((InterfaceError, NoConnectionError, OperationalError), away),
+        HTTPException: http,
+        RecursionError: deep,
+        Exception: fault,
+    }
 
 
 def _http_words(request: Request[Any, Any, Any], error: HTTPException) -> str:

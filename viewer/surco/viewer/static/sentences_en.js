@@ -94,4 +94,5 @@ export const en = {
   "adapter-taken": (v) => `The name “${v.name}” is that of somebody else's classifier. Choose another.`,
   "adapters-many": (v, w) => `You have ${w.n(v.most)} classifiers already. Delete one that you do not use.`,
   "adapter-unknown": (v) => `There is no classifier called “${v.name}”.`,
+  "database-away": "The database of labels and keys does not answer. What was stored is kept: try again in a few seconds, and tell who runs this server if it lasts.",
 };

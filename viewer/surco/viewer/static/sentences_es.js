@@ -94,4 +94,5 @@ export const es = {
   "adapter-taken": (v) => `El nombre «${v.name}» es de un clasificador de otra persona. Elija otro.`,
   "adapters-many": (v, w) => `Ya tiene ${w.n(v.most)} clasificadores. Borre uno que no use.`,
   "adapter-unknown": (v) => `No hay un clasificador de nombre «${v.name}».`,
+  "database-away": "La base de datos de etiquetas y claves no responde. Lo guardado se conserva: intente otra vez en unos segundos y, si no mejora, avise a quien administra el servidor.",
 };
