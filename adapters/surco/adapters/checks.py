@@ -13,7 +13,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from surco.adapters.errors import LabelsError, VectorsError
 from surco.embedstore import Sentence
 
-__all__ = ["MOST_CLASSES", "checked_groups", "checked_labels", "checked_vectors"]
+__all__ = ["MOST_CLASSES", "checked_groups", "checked_labels", "checked_quantised", "checked_vectors"]
 
 MOST_CLASSES = 1000
 """More classes are refused: a fit takes a minute and gigabytes by 10,000, and they have a label or two each."""
@@ -46,6 +46,28 @@ def require_finite(vectors: npt.NDArray[np.floating]) -> None:
             f"expected finite vectors; got NaN or inf in {len(bad)} of {len(vectors)} rows, first in row {bad[0]}: "
             "leave out the places without data"
         )
+
+
+def checked_quantised(
+    embedding: npt.NDArray[np.int8], scale: npt.NDArray[np.float32], dimension: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Vectors (N, dimension) int8 and their scales (N,) float32.
+
+    Raises:
+        VectorsError: another type, shape or dimension, a scale that is not finite.
+    """
+    table, factors = np.asarray(embedding), np.asarray(scale, np.float32)
+    if table.dtype != np.int8 or table.ndim != 2 or table.shape[1] != dimension:
+        raise VectorsError(
+            f"expected int8 vectors of shape (rows, {dimension}); got {table.dtype} of shape {table.shape}: "
+            "read `embedding` from the table of the adapter's model"
+        )
+    if factors.shape != (len(table),) or not np.isfinite(factors).all():
+        raise VectorsError(
+            f"expected one finite scale a row, shape ({len(table)},); got shape {factors.shape}: "
+            "read `embedding_scale` beside `embedding` and leave out the rows without data"
+        )
+    return table, factors
 
 
 def checked_labels(y: Any, rows: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.intp]]:

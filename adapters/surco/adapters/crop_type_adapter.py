@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from surco.adapters.blas_threads import single_threaded
-from surco.adapters.checks import checked_groups, checked_labels, checked_vectors
+from surco.adapters.checks import checked_groups, checked_labels, checked_quantised, checked_vectors
 from surco.adapters.conformal import class_sets, threshold
 from surco.adapters.contract import Learned, number, tensor
 from surco.adapters.crop_type_fit import fit_each_head, fit_heads
@@ -242,18 +242,7 @@ class CropTypeAdapter(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self, embedding: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
         self._require_fitted()
-        table, factors = np.asarray(embedding), np.asarray(scale, np.float32)
-        if table.dtype != np.int8 or table.ndim != 2 or table.shape[1] != self.n_features_in_:
-            raise VectorsError(
-                f"expected int8 vectors of shape (rows, {self.n_features_in_}); got {table.dtype} of shape "
-                f"{table.shape}: read `embedding` from the table of the adapter's model"
-            )
-        if factors.shape != (len(table),) or not np.isfinite(factors).all():
-            raise VectorsError(
-                f"expected one finite scale a row, shape ({len(table)},); got shape {factors.shape}: "
-                "read `embedding_scale` beside `embedding` and leave out the rows without data"
-            )
-        return table, factors
+        return checked_quantised(embedding, scale, self.n_features_in_)
 
     def settings(self) -> HeadSettings:
         """What the heads are fitted with; raises SettingsError for a parameter outside its range."""

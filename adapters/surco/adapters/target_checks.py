@@ -1,4 +1,4 @@
-"""What comes in at the door of a regression: measured values and quantised rows, checked once."""
+"""What comes in at the door of a regression: measured values, checked once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import column_or_1d
 
-from surco.adapters.errors import LabelsError, VectorsError
+from surco.adapters.errors import LabelsError
 
-__all__ = ["checked_quantised", "checked_targets"]
+__all__ = ["checked_targets"]
 
 
 def checked_targets(y: Any, rows: int, least: float | None = None) -> npt.NDArray[np.float64]:
@@ -46,25 +46,3 @@ def checked_targets(y: Any, rows: int, least: float | None = None) -> npt.NDArra
             "all: correct them, or leave them out"
         )
     return target
-
-
-def checked_quantised(
-    embedding: npt.NDArray[np.int8], scale: npt.NDArray[np.float32], dimension: int
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Vectors (N, dimension) int8 and their scales (N,) float32.
-
-    Raises:
-        VectorsError: another type, shape or dimension, a scale that is not finite.
-    """
-    table, factors = np.asarray(embedding), np.asarray(scale, np.float32)
-    if table.dtype != np.int8 or table.ndim != 2 or table.shape[1] != dimension:
-        raise VectorsError(
-            f"expected int8 vectors of shape (rows, {dimension}); got {table.dtype} of shape {table.shape}: "
-            "read `embedding` from the table of the adapter's model"
-        )
-    if factors.shape != (len(table),) or not np.isfinite(factors).all():
-        raise VectorsError(
-            f"expected one finite scale a row, shape ({len(table)},); got shape {factors.shape}: "
-            "read `embedding_scale` beside `embedding` and leave out the rows without data"
-        )
-    return table, factors

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from surco.adapters.checks import checked_groups, checked_vectors
+from surco.adapters.checks import checked_groups, checked_quantised, checked_vectors
 from surco.adapters.contract import Learned, require_sound
 from surco.adapters.errors import SettingsError, UnfittedError
 from surco.adapters.stored_yields import restored_head, restored_interval, sound_count
-from surco.adapters.target_checks import checked_quantised, checked_targets
+from surco.adapters.target_checks import checked_targets
 from surco.adapters.yield_head import YieldHead
 from surco.adapters.yield_model import fitted_model
 
