@@ -22,9 +22,9 @@ from surco.adapters.next_label.campaign import Campaign
 from surco.adapters.next_label.contexts import context_of
 from surco.adapters.next_label.learner import Classifier
 from surco.adapters.next_label.openings import Openings
+from surco.adapters.next_label.prior_sources import Source
 from surco.adapters.next_label.probability_sample import chance_places, drawn_by_chance
 from surco.adapters.next_label.standing import campaign_at, tried
-from surco.adapters.next_label.warm_start import Source
 
 OUT = Path(__file__).parents[1] / "adapters/surco/adapters/next_label/prior.json"
 BATCH = 10

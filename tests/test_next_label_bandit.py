@@ -12,8 +12,8 @@ from surco.adapters.next_label import ARMS, INCUMBENT, Bandit, Prior, shipped_pr
 from surco.adapters.next_label.campaign import Campaign, Guess, Labelled
 from surco.adapters.next_label.contexts import FEATURES, context_of
 from surco.adapters.next_label.coverage import Coverage
+from surco.adapters.next_label.prior_sources import Source
 from surco.adapters.next_label.rewards import OBSERVABLES, observed
-from surco.adapters.next_label.warm_start import Source
 
 F, A, Z = len(FEATURES), len(ARMS), len(OBSERVABLES)
 NAMES = [*ARMS]

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from surco.adapters.blas_threads import single_threaded
 from surco.adapters.borrowing import with_neighbours
@@ -28,7 +27,8 @@ from surco.adapters.learned_prior import LearnedPrior
 from surco.adapters.local_scatter import LocalScatter
 from surco.adapters.meta_tasks import LabelledTable, Task, draw_tasks
 from surco.adapters.pooled_heads import HeadSettings, PooledHeads
-from surco.adapters.temperatures import ANY_VECTORS, EXPECTED_FLOOR, temperature_terms
+from surco.adapters.temperature_fit import Answer, fit_temperatures
+from surco.adapters.temperatures import ANY_VECTORS, temperature_terms
 
 __all__ = ["SHOTS", "Rotation", "learned_covariance", "meta_train"]
 
@@ -37,7 +37,6 @@ SHOTS = (1, 3, 5, 10, 20)
 _IDENTITY_SHARES = (0.02, 0.1, 0.3)
 _LEARNED_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 _MOST_TEST = 300
-_PENALTY = 0.01  # holds the slopes, which few tables tell, near those of any vectors
 _NO_CLASS = ("", "Unknown", "unknown", "unlabelled")
 
 
@@ -65,16 +64,6 @@ class _Prepared:
     spread: Doubles
     tasks: tuple[Task, ...]
     covariance: Doubles | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the heads say of a task's test rows (M, K), the truth (M,), the temperature's terms, the task's weight."""
-
-    logits: Doubles
-    truth: npt.NDArray[np.intp]
-    terms: Doubles
-    weight: float
 
 
 def meta_train(
@@ -133,12 +122,12 @@ def _learned(
         for value in choices:
             tried = replace(prior, **{name: value})  # type: ignore[arg-type]  # both are numbers
             answers = list(_answers(prepared, tried, with_pool=True))
-            _, scores[value] = _fitted(answers, "pool")
+            _, scores[value] = fit_temperatures(answers, "pool")
             progress(f"covariance: {name} {value}", next(done), steps)
         prior = replace(prior, **{name: min(scores, key=lambda v: scores[v])})  # type: ignore[arg-type]
     temperatures: dict[str, Any] = {}
     for name in ANY_VECTORS:
-        found, _ = _fitted(list(_answers(prepared, prior, with_pool=name == "pool")), name)
+        found, _ = fit_temperatures(list(_answers(prepared, prior, with_pool=name == "pool")), name)
         temperatures[name] = tuple(round(float(v), 3) for v in found)
         progress(f"temperatures: {name}", next(done), steps)
     return replace(prior, temperatures=temperatures, record=_record(prepared, tables, tasks, seed))
@@ -185,7 +174,7 @@ def _prepared(table: LabelledTable, tables: Sequence[LabelledTable], count: int,
     return _Prepared(table, standard, rows, local, spread, tasks, covariance)
 
 
-def _answers(prepared: Sequence[_Prepared], prior: LearnedPrior, *, with_pool: bool) -> Iterator[_Answer]:
+def _answers(prepared: Sequence[_Prepared], prior: LearnedPrior, *, with_pool: bool) -> Iterator[Answer]:
     """Both heads of each task, fitted as the adapter fits them."""
     settings = CropTypeAdapter().settings()
     for each in prepared:
@@ -197,7 +186,7 @@ def _answers(prepared: Sequence[_Prepared], prior: LearnedPrior, *, with_pool: b
 
 def _answer(
     each: _Prepared, task: Task, shape: Doubles, settings: HeadSettings, *, with_pool: bool
-) -> _Answer:
+) -> Answer:
     taught = each.standard[task.train]
     if with_pool:
         taught = with_neighbours(taught, task.train_codes, each.rows, settings.borrowed)
@@ -206,42 +195,7 @@ def _answer(
     asked = each.standard[task.test[kept]]
     weights, bias = heads.pooled(1.0)
     weight = each.table.weight / len(each.tasks)
-    return _Answer(asked @ weights + bias, task.test_codes[kept], temperature_terms(heads.counts), weight)
-
-
-def _fitted(answers: Sequence[_Answer], name: str) -> tuple[Doubles, float]:
-    """The three constants of a temperature table that make the answers likeliest, and how unlikely they stay."""
-    start = np.array(ANY_VECTORS[name])
-    shares = np.array([a.weight for a in answers])
-    shares /= shares.sum()
-
-    def surprise(constants: Doubles) -> tuple[float, Doubles]:
-        away = constants - start
-        value, gradient = _PENALTY * float(away @ away), 2 * _PENALTY * away
-        for share, answer in zip(shares, answers, strict=True):
-            one, slope = _surprise(constants, answer)
-            value += share * one
-            gradient += share * slope
-        return value, gradient
-
-    best = minimize(surprise, start, jac=True, method="BFGS", options={"maxiter": 30, "gtol": 1e-3})
-    return best.x, float(best.fun)
-
-
-def _surprise(constants: Doubles, answer: _Answer) -> tuple[float, Doubles]:
-    """Mean negative log-likelihood of a task under three constants, and its gradient (3,)."""
-    temperature = np.exp(constants @ answer.terms)
-    logits = temperature * answer.logits
-    logits -= logits.max(axis=1, keepdims=True)
-    chances = np.exp(logits)
-    total = chances.sum(axis=1)
-    chances /= total[:, None]
-    true = (np.arange(len(logits)), answer.truth)
-    plain = chances[true]
-    mixed = (1 - EXPECTED_FLOOR) * plain + EXPECTED_FLOOR / logits.shape[1]
-    away = answer.logits[true] - (chances * answer.logits).sum(axis=1)
-    slope = -temperature * ((1 - EXPECTED_FLOOR) * plain / mixed * away).mean()
-    return float(-np.log(mixed).mean()), slope * answer.terms
+    return Answer(asked @ weights + bias, task.test_codes[kept], temperature_terms(heads.counts), weight)
 
 
 def _record(

@@ -3,100 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from surco.adapters.errors import LabelsError
-from surco.adapters.evaluation.calibration import Reliability, class_calibration_errors, reliability
+from surco.adapters.evaluation.calibration import class_calibration_errors, reliability
+from surco.adapters.evaluation.findings import ClassScore, Entry, Evaluation
 from surco.adapters.evaluation.held_out import ADAPTER, HeldOut, Progress, contenders, hold_out
 from surco.adapters.evaluation.label_curves import SHOTS, LabelCurves, label_curves
 from surco.adapters.evaluation.labelled import Labelled
-from surco.adapters.evaluation.legend_levels import Level, level_scores
-from surco.adapters.evaluation.regions import Fairness, fairness
-from surco.adapters.evaluation.selective import Coverage, coverages, selective_accuracy
+from surco.adapters.evaluation.legend_levels import level_scores
+from surco.adapters.evaluation.regions import fairness
+from surco.adapters.evaluation.selective import coverages, selective_accuracy
 from surco.adapters.evaluation.splits import Split
-from surco.adapters.scores import Difference, Scores, score, score_difference
+from surco.adapters.scores import Scores, score, score_difference
 
-__all__ = ["COVERAGES", "FLOOR", "ClassScore", "Entry", "Evaluation", "evaluate", "evaluate_fitted", "judge"]
+__all__ = ["COVERAGES", "FLOOR", "evaluate", "evaluate_fitted", "judge"]
 
 COVERAGES = (0.8, 0.9, 0.95)
 FLOOR = "majority class"
 Doubles = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One classifier's scores; `difference` is the adapter's minus this one's, None for the adapter itself."""
-
-    name: str
-    scores: Scores
-    classwise_ece: float
-    difference: Difference | None
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """One class of the adapter: labels tested, precision, recall, F1, and its probability's calibration error.
-
-    Precision is None where it was never answered, recall where it never occurred, F1 where neither.
-    """
-
-    name: str
-    n: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    calibration_error: float
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What was found on rows that no classifier had seen.
-
-    Attributes:
-        split: how rows were held out, in words; `resampled` says what intervals resample.
-        n, n_groups: labels tested, and the blocks they lie in.
-        left_out: labels that could not be tested.
-        entries: the adapter first, then every baseline.
-        best: name of the baseline with the highest macro-F1, chosen knowing the result and so in its favour.
-        classes: scores by class.
-        reliability: points of the diagram, of the adapter and of `best`.
-        selective: (share answered, accuracy) of the surest, of the adapter and of `best`.
-        fairness: scores by region, None where no regions are known.
-        levels: scores up the legend's tree.
-        coverages: of conformal sets, where the adapter makes them.
-        curves: scores by number of labels, None where they were not asked for.
-        notes: what could not be tested.
-    """
-
-    split: str
-    resampled: str
-    held_out: str
-    n: int
-    n_groups: int
-    left_out: int
-    entries: tuple[Entry, ...]
-    best: str
-    classes: tuple[ClassScore, ...]
-    reliability: Mapping[str, tuple[Reliability, ...]]
-    selective: Mapping[str, tuple[tuple[float, float], ...]]
-    fairness: Fairness | None
-    levels: tuple[Level, ...]
-    coverages: tuple[Coverage, ...]
-    curves: LabelCurves | None
-    notes: tuple[str, ...]
-
-    def entry(self, name: str = ADAPTER) -> Entry:
-        """The scores of one classifier."""
-        return next(e for e in self.entries if e.name == name)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The evaluation as plain JSON values."""
-        return asdict(self)
 
 
 def evaluate(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
-from surco.adapters.evaluation.judging import Evaluation
+from surco.adapters.evaluation.findings import Evaluation
 from surco.adapters.evaluation.report_sections import (
     belief,
     comparison,

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from surco.adapters.evaluation.findings import Evaluation
 from surco.adapters.evaluation.held_out import ADAPTER
-from surco.adapters.evaluation.judging import FLOOR, Evaluation
+from surco.adapters.evaluation.judging import FLOOR
 from surco.adapters.evaluation.report_plots import Dot, Line, dots, lines
 from surco.adapters.evaluation.report_tables import (
     class_table,

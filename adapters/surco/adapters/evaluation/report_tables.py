@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
+from surco.adapters.evaluation.findings import Evaluation
 from surco.adapters.evaluation.held_out import ADAPTER
-from surco.adapters.evaluation.judging import Evaluation
 from surco.adapters.evaluation.report_words import number, signed_points
 from surco.adapters.scores import Estimate, Scores
 

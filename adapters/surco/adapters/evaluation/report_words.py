@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surco.adapters.evaluation.judging import Evaluation
+from surco.adapters.evaluation.findings import Evaluation
 from surco.adapters.scores import Estimate
 
 __all__ = ["among", "cannot_say", "finding", "number", "signed_points", "verdict"]

@@ -19,47 +19,19 @@ import numpy.typing as npt
 
 from surco.adapters.errors import SettingsError
 from surco.adapters.next_label.arms import ARMS, INCUMBENT
-from surco.adapters.next_label.contexts import FEATURES
+from surco.adapters.next_label.prior_sources import (
+    Source,
+    plain_numbers,
+    read_source,
+    require_names,
+    written_names,
+)
 from surco.adapters.next_label.rewards import OBSERVABLES
 
-__all__ = ["Belief", "Prior", "Source", "shipped_prior"]
+__all__ = ["Belief", "Prior", "shipped_prior"]
 
 Doubles = npt.NDArray[np.float64]
-_FORMAT = "surco-next-label-prior"
 _RIDGES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)
-_SEEN = (*OBSERVABLES, *FEATURES)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Mean products over the states of a source: F features, A arms, Z observables and features.
-
-    `states` how many; `contexts` (F, F); `payoffs` (A, F), context times payoff; `squares` (A,), of payoffs; `reports`
-    (Z, Z) and `report_payoffs` (Z,), means over states and arms.
-    """
-
-    states: int
-    contexts: Doubles
-    payoffs: Doubles
-    squares: Doubles
-    reports: Doubles
-    report_payoffs: Doubles
-
-    @classmethod
-    def of(cls, contexts: Doubles, payoffs: Doubles, reports: Doubles) -> Self:
-        """From contexts (S, F), centred payoffs (S, A) and observables (S, A, len(OBSERVABLES)) of S states."""
-        states, arms = payoffs.shape
-        seen = np.concatenate([reports, np.repeat(contexts[:, None], arms, axis=1)], axis=2).reshape(
-            -1, len(_SEEN)
-        )
-        return cls(
-            states,
-            contexts.T @ contexts / states,
-            payoffs.T @ contexts / states,
-            (payoffs**2).mean(axis=0),
-            seen.T @ seen / len(seen),
-            payoffs.reshape(-1) @ seen / len(seen),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +95,10 @@ class Prior:
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
         sources = {
-            name: {field: _plain(getattr(source, field)) for field in Source.__slots__}
+            name: {field: plain_numbers(getattr(source, field)) for field in Source.__slots__}
             for name, source in self.sources.items()
         }
-        return {**_names(), "sources": sources}
+        return {**written_names(), "sources": sources}
 
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -135,15 +107,11 @@ class Prior:
         Raises:
             SettingsError: another format, other arms or features, numbers that are missing or not finite.
         """
-        if any(plain.get(key) != value for key, value in _names().items()):
-            raise SettingsError(
-                f"expected a prior of the format {_FORMAT!r} with this version's arms and features; got another: "
-                "write it again with scripts/fit_next_label_prior.py"
-            )
+        require_names(plain)
         sources = plain.get("sources")
         if not isinstance(sources, dict):
             raise SettingsError("expected a prior with its sources by name; got none: copy the file again")
-        return cls({name: _source(name, fields) for name, fields in sources.items()})
+        return cls({name: read_source(name, fields) for name, fields in sources.items()})
 
 
 def shipped_prior() -> Prior:
@@ -217,42 +185,3 @@ def _regressed(products: Doubles, targets: Doubles, constant: int, ridge: float)
     weights = np.empty_like(targets)
     weights[:, free], weights[:, constant] = slopes, level - slopes @ mean[free]
     return weights
-
-
-def _names() -> dict[str, Any]:
-    """What a prior must name as this version does, in order."""
-    return {"format": _FORMAT, "arms": [*ARMS], "features": [*FEATURES], "observables": [*OBSERVABLES]}
-
-
-def _plain(value: Any) -> Any:
-    """Numbers with five digits, nested as the array is."""
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    return value if isinstance(value, int) else float(f"{value:.5g}")
-
-
-def _source(name: str, fields: Any) -> Source:
-    f, a, z = len(FEATURES), len(ARMS), len(_SEEN)
-    shapes = {
-        "contexts": (f, f),
-        "payoffs": (a, f),
-        "squares": (a,),
-        "reports": (z, z),
-        "report_payoffs": (z,),
-    }
-    try:
-        arrays = {key: np.array(fields[key], np.float64) for key in shapes}
-        sound = all(
-            arrays[key].shape == shape and np.isfinite(arrays[key]).all() for key, shape in shapes.items()
-        )
-        states = fields["states"]
-    except (KeyError, TypeError, ValueError):
-        sound, states, arrays = False, 0, {}
-    if not sound or type(states) is not int:
-        raise SettingsError(
-            f"expected finite numbers of the right shapes in source {name!r} of the prior; got others: "
-            "copy the file again"
-        )
-    return Source(states=states, **arrays)
