@@ -36,7 +36,8 @@ from surco.encoder import encode_store, load_encoder
 from surco.encoder.catalog import read_scenes
 from surco.encoder.composite import compose
 from surco.encoder.grid import make_grid
-from surco.encoder.parcels import ParcelIndex, read_parcels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import read_parcels
 from surco.encoder.rasters import raster_settings
 from surco.encoder.simulate import place_at, simulate_scenes
 

@@ -22,7 +22,8 @@ from surco.encoder.channels import CHANNELS, INDEX
 from surco.encoder.composite import Composite
 from surco.encoder.grid import Window
 from surco.encoder.merging import count_cells, merged_cells, merged_parcels
-from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import ParcelError, Parcels
 from surco.encoder.pool import SHARE, Pixels, Sums, coarser, locate_cells, merge, ndvi_of, pool, select
 from surco.encoder.staging import Staging, TileSums, to_payload
 from surco.encoder.tables import cell_batches, parcel_batches

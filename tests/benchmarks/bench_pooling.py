@@ -14,7 +14,8 @@ from shapely.geometry import mapping
 from surco.encoder.area import project
 from surco.encoder.coverage import Coverage, cover
 from surco.encoder.grid import Window
-from surco.encoder.parcels import ParcelIndex, Parcels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import Parcels
 from surco.encoder.pool import UNIT, Pixels, Sums, locate_cells, pool
 
 SIDE, PARCELS, VALUES = 256, 400, 64

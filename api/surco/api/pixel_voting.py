@@ -14,7 +14,8 @@ from surco.adapters.boundaries import FieldObjects, OverlappingWindow
 from surco.api.maps import Places, Predicted
 from surco.api.pixel_areas import PixelArea
 from surco.encoder.grid import Window
-from surco.encoder.parcels import ParcelIndex, Parcels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import Parcels
 from surco.encoder.pool import SHARE
 
 __all__ = ["Classified", "Coded", "parcel_map", "voted"]

@@ -17,16 +17,13 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio.enums import Resampling
-from scipy.ndimage import binary_dilation
 
 from surco.embedstore import Season
 from surco.encoder.area import project
-from surco.encoder.assets import Band
-from surco.encoder.channels import CHANNELS, OPTICAL, RADAR, describe
+from surco.encoder.channels import CHANNELS, OPTICAL, RADAR
 from surco.encoder.grid import Window
-from surco.encoder.protocol import Bools, Floats
-from surco.encoder.rasters import read_band
+from surco.encoder.observations import read_optical, read_radar
+from surco.encoder.protocol import Floats
 from surco.encoder.reader import Reader, shared_reader
 from surco.encoder.scenes import Scene, Sensor
 from surco.encoder.terrain import read_terrain
@@ -41,22 +38,8 @@ _Month = tuple[_Passes, _Passes]
 _Parts = Iterator[Floats | None]
 """What was read of each scene, in the order of `_tasks`."""
 
-UNUSABLE = (0, 1, 3, 8, 9, 10)
-"""Scene classes that say nothing of the land: no data, defective, cloud shadow, cloud (medium, high), thin cirrus.
-
-Dark areas (2) stay: in the Andes they are mostly terrain shadow, which comes back every winter day, and the median
-drops the odd cloud shadow. Snow (11) stays: it is what the land looks like then.
-"""
-CLOUDY = (3, 8, 9, 10)
-CLOUD_MARGIN = 2
-"""Pixels by which clouds and their shadows are widened: 20 m, one pixel of the classification."""
-
 SAME_PASS = timedelta(minutes=30)
 """Scenes of one sensor closer in time are cuts of one overpass: where they overlap they are one observation."""
-
-_OPTICAL_NAMES = tuple(CHANNELS[i] for i in OPTICAL)
-_RADAR_NAMES = tuple(CHANNELS[i] for i in RADAR)
-_MAX_REFLECTANCE = describe("red").high
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +106,7 @@ def _tasks(
     """What is to be read, in the order in which it is put together: terrain, then each month's scenes."""
     yield partial(read_terrain, elevations, window, reader)
     for optical, radar in months:
-        for read, passes in ((_read_optical, optical), (_read_radar, radar)):
+        for read, passes in ((read_optical, optical), (read_radar, radar)):
             for scene in (scene for scenes in passes for scene in scenes):
                 yield partial(read, scene, window, reader)
 
@@ -184,65 +167,6 @@ def _first_valid(scenes: Sequence[Scene], parts: _Parts) -> Floats | None:
             continue
         whole = part if whole is None else np.where(np.isfinite(whole).any(axis=0), whole, part)
     return whole
-
-
-def _read_optical(scene: Scene, window: Window, reader: Reader) -> Floats | None:
-    """Reflectance of a Sentinel-2 scene (10, H, W), NaN where it is not clear; None where nothing is.
-
-    The classification comes first: of a scene that shows nothing of the land no band is asked for.
-    """
-    clear = _clear(scene, window, reader)
-    if not clear.any():
-        return None
-    out = np.full((len(OPTICAL), window.height, window.width), np.nan, np.float32)
-    dark = np.ones(clear.shape, np.bool_)
-    for place, band, numbers in _bands(scene, _OPTICAL_NAMES, window, reader):
-        dark &= ~(numbers > 0)
-        out[place] = _reflectance(numbers, band.scale, band.offset)
-    out[:, ~clear | dark] = np.nan
-    return out if np.isfinite(out).any() else None
-
-
-def _bands(
-    scene: Scene, names: Sequence[str], window: Window, reader: Reader
-) -> Iterator[tuple[int, Band, Floats]]:
-    """Those of a scene's bands that it has, read together: place among the names, band, numbers (H, W)."""
-    places = [place for place, name in enumerate(names) if name in scene.bands]
-    bands = [scene.bands[names[place]] for place in places]
-    tasks = [
-        partial(read_band, band, window, scene.id, names[place], reader=reader)
-        for place, band in zip(places, bands, strict=True)
-    ]
-    return zip(places, bands, reader.together(tasks), strict=True)
-
-
-def _reflectance(numbers: Floats, scale: float, offset: float) -> Floats:
-    """Scaled; slightly negative ones, noise over water and shade, are 0; above the plausible range is a defect."""
-    values = numbers * np.float32(scale) + np.float32(offset)
-    np.maximum(values, 0.0, out=values)
-    values[values > _MAX_REFLECTANCE] = np.nan
-    return values
-
-
-def _clear(scene: Scene, window: Window, reader: Reader) -> Bools:
-    """Where a Sentinel-2 scene shows the land; clouds reach in from outside the window as well."""
-    wide = window.padded(CLOUD_MARGIN)
-    classes = read_band(scene.bands["scl"], wide, scene.id, "scl", Resampling.nearest, reader)
-    known = np.nan_to_num(classes, nan=0.0).astype(np.uint8)
-    reach = np.ones((2 * CLOUD_MARGIN + 1,) * 2, np.bool_)
-    unusable: Bools = np.isin(known, UNUSABLE) | binary_dilation(np.isin(known, CLOUDY), reach)
-    inner = slice(CLOUD_MARGIN, -CLOUD_MARGIN)
-    return ~unusable[inner, inner]
-
-
-def _read_radar(scene: Scene, window: Window, reader: Reader) -> Floats | None:
-    """Linear power of a Sentinel-1 scene (2, H, W), NaN where there is none; None where there is none at all."""
-    out = np.full((len(RADAR), window.height, window.width), np.nan, np.float32)
-    for place, band, numbers in _bands(scene, _RADAR_NAMES, window, reader):
-        power = numbers * np.float32(band.scale) + np.float32(band.offset)
-        power = np.float32(10.0) ** (power / 10) if band.decibel else power
-        out[place] = np.where(power > 0, power, np.nan)
-    return out if np.isfinite(out).any() else None
 
 
 def _median(seen: Sequence[Floats]) -> Floats:

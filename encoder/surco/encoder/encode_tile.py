@@ -12,7 +12,7 @@ from surco.encoder.channels import OPTICAL, RADAR
 from surco.encoder.composite import Composite
 from surco.encoder.errors import ModelError
 from surco.encoder.grid import Window
-from surco.encoder.parcels import ParcelIndex
+from surco.encoder.parcel_index import ParcelIndex
 from surco.encoder.pool import Pixels, Sums, locate_cells, ndvi_of, pool
 from surco.encoder.protocol import Bools, Dates, Encoder, Floats
 from surco.encoder.staging import TileSums

@@ -1,10 +1,9 @@
-"""Parcels: polygons whose pixels are pooled together, from GeoJSON or GeoParquet; their pixels on a grid."""
+"""Parcels: polygons whose pixels are pooled together, from GeoJSON or GeoParquet."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,20 +20,19 @@ from pyproj import CRS, Geod, Transformer
 from shapely.errors import ShapelyError
 
 from surco.encoder.area import crs_name, reaches_degrees
-from surco.encoder.coverage import cover
 from surco.encoder.errors import EncoderError
-from surco.encoder.grid import Window
-from surco.encoder.pool import SHARE
 
-__all__ = ["ParcelError", "ParcelIndex", "Parcels", "in_degrees", "measure", "read_parcels"]
+__all__ = ["LON_LAT", "Objects", "ParcelError", "Parcels", "in_degrees", "measure", "read_parcels"]
 
-_LON_LAT = "OGC:CRS84"
+LON_LAT = "OGC:CRS84"
+"""What parcels are kept in: longitude and latitude, in this order."""
 _CROP = ("crop:name", "crop", "label")
 _MAX_BYTES = 1 << 30
 _MAX_PARQUET_BYTES = 4 << 30
 _MAX_AREA = 53_000e6
 """In m²: what `pool.Sums` can hold in pixels of 10 m; every comuna of Chile is smaller."""
 Objects = npt.NDArray[np.object_]
+"""Shapes or text, None where there is none."""
 
 
 class ParcelError(EncoderError):
@@ -59,55 +57,6 @@ class Parcels:
     area: npt.NDArray[np.float64]
     perimeter: npt.NDArray[np.float64]
     digest: str
-
-
-class ParcelIndex:
-    """Finds the pixels of parcels on a grid.
-
-    Args:
-        parcels: in degrees.
-        crs: of the grid.
-        erode: metres by which parcels are shrunk, 0 or more; 10 keeps pixels of 10 m with a neighbour's crop in
-            them out. A parcel of which nothing is left keeps its whole shape; `uneroded` counts these.
-
-    Raises:
-        ParcelError: a negative or infinite `erode`, or one on a grid whose unit is not the metre.
-    """
-
-    def __init__(self, parcels: Parcels, crs: str, erode: float = 0.0) -> None:
-        _check_erosion(crs, erode)
-        whole = _on_grid(parcels.geometry, crs)
-        shrunk = shapely.buffer(whole, -erode, join_style="mitre") if erode else whole
-        self._gone = shapely.is_empty(shrunk) & ~shapely.is_empty(whole)
-        self._geometry = np.where(self._gone, whole, shrunk)
-        self._tree = shapely.STRtree(self._geometry)
-
-    def touches(self, area: shapely.Geometry) -> bool:
-        """Whether any parcel lies in an area given in the grid's CRS."""
-        return bool(len(self._tree.query(area, predicate="intersects")))
-
-    def uneroded(self, area: shapely.Geometry) -> int:
-        """How many parcels in an area given in the grid's CRS kept their whole shape because nothing was left."""
-        return int(self._gone[self._tree.query(area, predicate="intersects")].sum())
-
-    def locate(
-        self, window: Window
-    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp], npt.NDArray[np.int64]]:
-        """Parcels and the pixels of a window that they cover, (M,) each, sorted by parcel, then pixel.
-
-        A pixel in several parcels occurs with each.
-
-        Returns:
-            Row numbers of parcels; pixels of the window, row by row; the share of the pixel's area that lies in the
-            parcel, in steps of 1 / `pool.SHARE`. The pixels of a parcel smaller than one share out a whole one.
-        """
-        near = np.sort(self._tree.query(shapely.box(*window.bounds), predicate="intersects"))
-        found = cover(self._geometry[near], window.transform, window.width, window.height)
-        area = shapely.area(self._geometry[near]) / abs(window.transform.a * window.transform.e)
-        share = found.share / np.minimum(area, 1.0)[found.polygon]
-        steps = np.rint(np.minimum(share, 1.0) * SHARE).astype(np.int64)
-        kept = steps > 0
-        return near[found.polygon[kept]].astype(np.uint64), found.pixel[kept], steps[kept]
 
 
 def read_parcels(path: str | Path) -> Parcels:
@@ -141,33 +90,13 @@ def read_parcels(path: str | Path) -> Parcels:
     return _parcels(path, in_degrees(path, geometry, crs), rows, digest)
 
 
-def _on_grid(geometry: Objects, crs: str) -> Objects:
-    """Parcels in a grid's CRS; empty where it does not reach them, on the other side of the world."""
-    move = Transformer.from_crs(_LON_LAT, crs, always_xy=True).transform
-    moved: Objects = shapely.transform(geometry, move, interleaved=False)
-    moved[~np.isfinite(shapely.bounds(moved)).all(axis=1)] = shapely.Polygon()
-    return moved
-
-
-def _check_erosion(crs: str, erode: float) -> None:
-    if not 0 <= erode < math.inf:
-        raise ParcelError(
-            f"Expected 0 m or more to shrink parcels by; got {erode}. Use 10, the width of a pixel, or 0."
-        )
-    unit = CRS.from_user_input(crs).axis_info[0].unit_name
-    if erode and unit != "metre":
-        raise ParcelError(
-            f"Expected a grid in metres to shrink parcels on; got {crs} in {unit}. Leave erode at 0."
-        )
-
-
 def _read_geojson(path: Path) -> tuple[Objects, list[dict[str, Any]], object]:
     try:
         document = json.loads(path.read_bytes())
         features = document["features"]
         shapes = [shapely.geometry.shape(f["geometry"]) if f["geometry"] else None for f in features]
         rows = [{**(f.get("properties") or {}), **({"id": f["id"]} if "id" in f else {})} for f in features]
-        crs = (document.get("crs") or {}).get("properties", {}).get("name", _LON_LAT)
+        crs = (document.get("crs") or {}).get("properties", {}).get("name", LON_LAT)
     except (ValueError, LookupError, TypeError, AttributeError, ShapelyError) as error:
         raise ParcelError(
             f"Expected a GeoJSON FeatureCollection or GeoParquet in {path}; got something else "
@@ -187,7 +116,7 @@ def _read_geoparquet(path: Path) -> tuple[Objects, list[dict[str, Any]], object]
             path, columns=[column, *kept], partitioning=None, page_checksum_verification=True
         )
         shapes = shapely.from_wkb(table.column(column).to_numpy(zero_copy_only=False))
-        crs = geo["columns"][column].get("crs") or _LON_LAT
+        crs = geo["columns"][column].get("crs") or LON_LAT
     except (ArrowException, OSError, ValueError, LookupError, TypeError, ShapelyError) as error:
         raise ParcelError(
             f"Expected GeoParquet with WKB polygons in {path}; got something else "
@@ -222,8 +151,8 @@ def in_degrees(path: Path, geometry: Objects, crs: object, first: int = 0) -> Ob
                 f"Expected a polygon in feature {number} of {path}; got {kind}. Remove or redraw the feature."
             )
     flat = shapely.force_2d(geometry)
-    if source != CRS.from_user_input(_LON_LAT):
-        move = Transformer.from_crs(source, _LON_LAT, always_xy=True).transform
+    if source != CRS.from_user_input(LON_LAT):
+        move = Transformer.from_crs(source, LON_LAT, always_xy=True).transform
         flat = shapely.transform(flat, move, interleaved=False)
     bounds = shapely.bounds(flat)
     bad = ~((np.abs(bounds[:, ::2]) <= 180).all(axis=1) & (np.abs(bounds[:, 1::2]) <= 90).all(axis=1))

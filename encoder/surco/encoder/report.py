@@ -62,7 +62,7 @@ class EncodeReport:
         seconds: this run took.
         already: True where the store had everything and nothing was encoded.
         holes: names of tiles that could not be done and have no rows.
-        reading: what this process read over a network; processes of their own are not in it.
+        reading: over a network, in all its processes but those that died.
     """
 
     key: str

@@ -17,13 +17,15 @@ from surco.encoder.errors import EncoderError
 from surco.encoder.grid import Window, make_grid
 from surco.encoder.grounds import refuse_older
 from surco.encoder.kept_months import KeptMonths, compose_kept
-from surco.encoder.parcels import ParcelError, ParcelIndex, read_parcels
+from surco.encoder.levels import require_levels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import ParcelError, read_parcels
 from surco.encoder.protocol import Bools, Encoder
 from surco.encoder.reader import shared_reader
 from surco.encoder.reading.addresses import bare
 from surco.encoder.report import EncodeReport
 from surco.encoder.runkey import run_key
-from surco.encoder.runs.committing import COARSEST, Target, commit
+from surco.encoder.runs.committing import Target, commit
 from surco.encoder.runs.folder import RunFolder
 from surco.encoder.runs.local import InProcess
 from surco.encoder.runs.rounds import Patience, do_all
@@ -37,8 +39,6 @@ __all__ = ["Progress", "encode_store"]
 Progress = Callable[[int, int, str], None]
 """Told how many of how many tiles are done, and what comes now."""
 
-_FINEST = 12
-"""Of the resolutions: its cells hold at least one pixel of 10 m."""
 _AT_ONCE = Patience(attempts=1, give_up=False)
 """Of an area that somebody waits for, what cannot be read is said at once."""
 
@@ -178,11 +178,7 @@ def _plan(
 def _check(season: Season, store: Store, resolutions: Sequence[int]) -> tuple[int, ...]:
     """The resolutions, finest first; refuses now what the store would refuse after hours of work."""
     levels = tuple(sorted(set(resolutions), reverse=True))
-    if not levels or levels[0] > _FINEST or levels[-1] < COARSEST:
-        raise EncoderError(
-            f"Expected H3 resolutions from {COARSEST} to {_FINEST}; got {list(resolutions)}. "
-            "Use 9 and 11, about 300 m and 50 m across."
-        )
+    require_levels(resolutions)
     if season.start_month != store.start_month:
         raise EncoderError(
             f"Expected a season that starts in month {store.start_month}, as all of the store {store.path}; "

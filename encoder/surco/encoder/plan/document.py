@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 
 from surco.embedstore import Season
+from surco.encoder.levels import require_levels
 from surco.encoder.plan.errors import PlanError
 from surco.encoder.plan.ground import Ground
 from surco.encoder.plan.sources import SceneSource, SimulatedSource, Source
@@ -21,10 +22,7 @@ from surco.encoder.protocol import Encoder
 from surco.encoder.runkey import RECIPE, describe_scene
 from surco.encoder.scenes import Scene
 
-__all__ = ["COARSEST", "FINEST", "ParcelFile", "PlannedModel", "RunPlan"]
-
-COARSEST, FINEST = 5, 12
-"""Resolutions whose cells hold at most what the sums can (`pool.UNIT`), and at least one pixel of 10 m."""
+__all__ = ["ParcelFile", "PlannedModel", "RunPlan"]
 
 _NEAR_DEGREES = 0.002
 """Around a tile: footprints are drawn roughly."""
@@ -91,11 +89,7 @@ class RunPlan:
                 f"Expected a plan of tiles that share one ground and step; got {len(self.tiles)} tiles. "
                 "Make one plan for each region."
             )
-        if not self.resolutions or not all(COARSEST <= level <= FINEST for level in self.resolutions):
-            raise PlanError(
-                f"Expected H3 resolutions from {COARSEST} to {FINEST}; got {list(self.resolutions)}. "
-                "Use 9 and 11, about 300 m and 50 m across."
-            )
+        require_levels(self.resolutions, PlanError)
         if self.simulated and self.scenes:
             raise PlanError(
                 f"Expected scenes or a synthetic country; got {len(self.scenes)} scenes and --simulate. "

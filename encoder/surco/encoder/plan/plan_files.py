@@ -20,6 +20,7 @@ from surco.encoder.plan.cropland import Cropland
 from surco.encoder.plan.document import ParcelFile, PlannedModel, RunPlan
 from surco.encoder.plan.errors import PlanError
 from surco.encoder.plan.ground import Ground
+from surco.encoder.plan.json_files import read_json
 from surco.encoder.plan.sources import SimulatedSource
 from surco.encoder.plan.tiles import LandTile
 from surco.encoder.reading.addresses import bare
@@ -57,17 +58,7 @@ def read_plan(path: Path) -> RunPlan:
     Raises:
         PlanError: no such file, no plan, or one of a newer format.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise PlanError(
-            f"Expected a plan at {path}; got {error.strerror}. Make it with surco plan."
-        ) from error
-    except ValueError as error:
-        raise PlanError(
-            f"Expected a plan in {path}; got no JSON ({error}). Make it with surco plan."
-        ) from error
-    return plan_from_document(document, str(path))
+    return plan_from_document(read_json(path, "a plan", "Make it with surco plan."), str(path))
 
 
 def plan_document(plan: RunPlan) -> Json:

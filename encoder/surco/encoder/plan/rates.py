@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from surco.encoder.plan.errors import PlanError
+from surco.encoder.plan.json_files import read_json
 
 __all__ = ["FORMAT", "Prices", "Rates", "read_rates", "write_rates"]
 
@@ -89,16 +90,7 @@ def read_rates(path: Path) -> Rates:
     Raises:
         PlanError: no such file, other JSON, an unknown name, or a value that is no rate.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise PlanError(
-            f"Expected rates at {path}; got {error.strerror}. Measure them with --measure."
-        ) from error
-    except ValueError as error:
-        raise PlanError(
-            f"Expected rates in {path}; got no JSON ({error}). Measure them with --measure."
-        ) from error
+    document = read_json(path, "rates", "Measure them with --measure.")
     if not isinstance(document, dict) or document.pop("surco_rates", None) != FORMAT:
         raise PlanError(
             f"Expected rates of format {FORMAT} in {path}; got other JSON. Measure them with --measure."

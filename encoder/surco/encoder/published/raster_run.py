@@ -18,8 +18,10 @@ import shapely
 from surco.embedstore import Season, Store
 from surco.encoder.area import project, read_area
 from surco.encoder.errors import EncoderError
+from surco.encoder.levels import COARSEST, require_levels
 from surco.encoder.merging import merged_cells
-from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import ParcelError, Parcels, read_parcels
 from surco.encoder.pool import SHARE, Sums, merge
 from surco.encoder.published.geotiff import RasterError
 from surco.encoder.published.landing import check_request, count_by_level, note_of, write_arguments
@@ -31,8 +33,6 @@ from surco.encoder.staging import to_payload, window_name
 from surco.encoder.tables import cell_batches, parcel_batches
 
 __all__ = ["pool_rasters"]
-
-_COARSEST, _FINEST = 5, 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,10 +118,7 @@ def pool_rasters(
 def _check(paths: Sequence[str | Path], resolutions: Sequence[int]) -> None:
     if not paths or isinstance(paths, str):
         raise RasterError(f"Expected a list of rasters, got {paths!r}. Name at least one file.")
-    if not resolutions or not all(_COARSEST <= level <= _FINEST for level in resolutions):
-        raise EncoderError(
-            f"Expected H3 resolutions from {_COARSEST} to {_FINEST}; got {list(resolutions)}. Use 9 and 11."
-        )
+    require_levels(resolutions)
 
 
 def _check_alike(rasters: Sequence[VectorRaster]) -> None:
@@ -215,7 +212,7 @@ def _commit(
                 raise ParcelError(
                     "Expected a parcel with at least one pixel that has a vector, got none. Check the parcels' CRS."
                 )
-            facts = with_earlier(note, transaction.held("parcels", model_id, season), _COARSEST, season)
+            facts = with_earlier(note, transaction.held("parcels", model_id, season), COARSEST, season)
             transaction.put_parcels(parcel_batches(sums, request.parcels), **facts, **shared)
 
 

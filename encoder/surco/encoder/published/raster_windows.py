@@ -12,7 +12,8 @@ from affine import Affine
 
 from surco.encoder.area import project
 from surco.encoder.grid import TILE_PIXELS, Window
-from surco.encoder.parcels import ParcelError, ParcelIndex
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import ParcelError
 from surco.encoder.pool import Pixels, Sums, locate_cells, pool
 from surco.encoder.published.rasters import VectorRaster
 from surco.encoder.staging import Staging, TileSums, window_name

@@ -18,46 +18,19 @@ from surco.embedstore import Season, Store
 from surco.embedstore.transaction import Transaction
 from surco.encoder.area import read_area
 from surco.encoder.errors import EncoderError
+from surco.encoder.levels import COARSEST, FINEST
 from surco.encoder.parcels import ParcelError, Parcels, read_parcels
 from surco.encoder.published.gather import Gathered, gather
 from surco.encoder.published.landing import check_request, note_of, write_arguments
-from surco.encoder.published.table_places import Place
+from surco.encoder.published.table_report import TableReport, table_report
 from surco.encoder.published.vector_columns import TableError
 from surco.encoder.published.vector_tables import VectorTable, open_table
 from surco.encoder.report import with_earlier
 
-__all__ = ["TableReport", "import_tables"]
+__all__ = ["import_tables"]
 
-_COARSEST, _FINEST = 5, 12
 _USUAL = (9, 11)
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class TableReport:
-    """What `import_tables` did.
-
-    Attributes:
-        key: of the run; the same inputs give the same.
-        files, rows: read; `rows_used` of them have a vector and lie in the area.
-        place: what the rows stood for: "cells", "points" or "parcels".
-        cells: rows in the store by H3 resolution.
-        parcels: rows in the store; None where there are none.
-        dimension: numbers in a vector.
-        seconds: this run took.
-        already: True where the store had everything and nothing was read.
-    """
-
-    key: str
-    files: int
-    rows: int
-    rows_used: int
-    place: Place
-    cells: Mapping[int, int]
-    parcels: int | None
-    dimension: int
-    seconds: float
-    already: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +103,7 @@ def import_tables(
         with_parcels = tables[0].place == "parcels" or outlines is not None
         found = note_of(store, key, model_id, season, levels, parcels=with_parcels)
         if found is not None:
-            return _report(found, levels, time.monotonic() - began, already=True)
+            return table_report(found, levels, time.monotonic() - began, already=True)
         opened.callback(store.clear_staging, key)
         store.clear_staging(key)
         gathered = gather(tables, store.staging(key), levels, outlines, area, progress)
@@ -138,7 +111,7 @@ def import_tables(
         if progress:
             progress(note["rows"], note["rows"], "writing tables")
         _commit(gathered, request, store, note, sorted({table.path.name for table in tables}))
-    return _report(note, levels, time.monotonic() - began, already=False)
+    return table_report(note, levels, time.monotonic() - began, already=False)
 
 
 def _check_alike(tables: Sequence[VectorTable]) -> None:
@@ -177,9 +150,9 @@ def _levels(
     if resolutions is None:
         return _USUAL[::-1] if own is None else (own,)
     levels = tuple(sorted(set(resolutions), reverse=True))
-    most = _FINEST if own is None else min(own, _FINEST)
-    if not levels or not all(_COARSEST <= level <= most or level == own for level in levels):
-        upto = f"{_COARSEST} to {most}" + ("" if own is None else f", or the table's own {own}")
+    most = FINEST if own is None else min(own, FINEST)
+    if not levels or not all(COARSEST <= level <= most or level == own for level in levels):
+        upto = f"{COARSEST} to {most}" + ("" if own is None else f", or the table's own {own}")
         raise EncoderError(
             f"Expected H3 resolutions from {upto}; got {list(resolutions)}. "
             "Choose others: a cell cannot be cut into finer ones."
@@ -237,19 +210,4 @@ def _put_parcels(
     if not note["parcels"]:
         raise ParcelError("Expected a parcel with at least one of the points in it, got none. Check its CRS.")
     held = transaction.held("parcels", request.model_id, request.season)
-    transaction.put_parcels(rows, **with_earlier(note, held, _COARSEST, request.season), **shared)
-
-
-def _report(note: Mapping[str, Any], levels: Sequence[int], seconds: float, *, already: bool) -> TableReport:
-    return TableReport(
-        key=note["run"],
-        files=note["files"],
-        rows=note["rows"],
-        rows_used=note["rows_used"],
-        place=note["place"],
-        cells={level: note["cells"][str(level)] for level in levels},
-        parcels=note["parcels"],
-        dimension=note["dimension"],
-        seconds=seconds,
-        already=already,
-    )
+    transaction.put_parcels(rows, **with_earlier(note, held, COARSEST, request.season), **shared)

@@ -16,8 +16,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from surco.encoder.errors import EncoderError
+from surco.encoder.reading import ReadCounts
 from surco.encoder.runs.cluster_data import Ask, Told, serve
-from surco.encoder.runs.cluster_stages import REFUSED
+from surco.encoder.runs.cluster_stages import COUNTS, REFUSED
 from surco.encoder.runs.errors import RunError
 from surco.encoder.runs.work import Failure, MakeEncoder, Result, Task, Work
 
@@ -131,7 +132,8 @@ def _result(row: dict[str, Any]) -> Result:
     if row["kind"] == REFUSED:
         raise EncoderError(row["reason"])
     task = Task(int(row["tile"]), int(row["window"]))
-    return Result(task, Failure(row["kind"], row["reason"]) if row["kind"] else row["body"])
+    reading = ReadCounts(**{name: int(row[name]) for name in COUNTS})
+    return Result(task, Failure(row["kind"], row["reason"]) if row["kind"] else row["body"], reading)
 
 
 def _end(process: BaseProcess) -> None:

@@ -1,7 +1,7 @@
 """The three functions of a run as stages of Ray Data: rows in, rows out, in whatever process Ray puts them.
 
-A row is a window: `tile`, `window`, and either a `body` (see `packing`, at last `staging.to_payload`) or why there is
-none: a `kind` and a `reason`.
+A row is a window: `tile`, `window`, what was read for it (`COUNTS`), and either a `body` (see `packing`, at last
+`staging.to_payload`) or why there is none: a `kind` and a `reason`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from surco.encoder.runs.packing import pack, unpack
 from surco.encoder.runs.stages import Stages
 from surco.encoder.runs.work import Failure, MakeEncoder, Observer, Recipe, RunTile
 
-__all__ = ["REFUSED", "EncodeRows", "Shared", "pool_row", "read_row"]
+__all__ = ["COUNTS", "REFUSED", "EncodeRows", "Shared", "pool_row", "read_row"]
 
+COUNTS = ("requests", "bytes_read", "retries")
+"""Of `ReadCounts`."""
 REFUSED = "refused"
 """Kind of what makes every window fail."""
 
@@ -60,10 +62,13 @@ def _stages(recipe: Recipe) -> Stages:
 
 def read_row(row: Row, shared: Shared) -> Row:
     """Read a window."""
+    stages = shared.stages()
     try:
-        gathered = shared.stages().read(*shared.tile(row))
+        gathered = stages.read(*shared.tile(row))
     except EncoderError as error:
         return _row(row, kind=REFUSED, reason=str(error))
+    reading = stages.read_since()
+    row = {**row, **{name: getattr(reading, name) for name in COUNTS}}
     if isinstance(gathered, Failure):
         return _row(row, kind=gathered.kind, reason=gathered.reason)
     return _row(row, body=pack(gathered))
@@ -104,4 +109,6 @@ def pool_row(row: Row, shared: Shared) -> Row:
 
 
 def _row(row: Row, *, body: bytes = b"", kind: str = "", reason: str = "") -> Row:
-    return {"tile": row["tile"], "window": row["window"], "body": body, "kind": kind, "reason": reason}
+    counts = {name: row.get(name, 0) for name in COUNTS}
+    said = {"body": body, "kind": kind, "reason": reason}
+    return {"tile": row["tile"], "window": row["window"], **counts, **said}

@@ -12,6 +12,7 @@ import shapely
 from surco.embedstore import Season, Store
 from surco.embedstore.transaction import Transaction
 from surco.encoder.errors import CatalogError
+from surco.encoder.levels import COARSEST
 from surco.encoder.merging import merged_cells, merged_parcels
 from surco.encoder.parcels import ParcelError, Parcels
 from surco.encoder.protocol import Encoder
@@ -21,9 +22,6 @@ from surco.encoder.staging import Staging, TileSums
 from surco.encoder.tables import cell_batches, parcel_batches
 
 __all__ = ["Target", "commit"]
-
-COARSEST = 5
-"""Of the resolutions; parcels reach no farther from their run's ground than two such cells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

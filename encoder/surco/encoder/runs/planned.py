@@ -14,7 +14,8 @@ from surco.encoder.area import project
 from surco.encoder.grounds import refuse_older
 from surco.encoder.kept_months import KeptMonths
 from surco.encoder.models import load_encoder
-from surco.encoder.parcels import ParcelError, ParcelIndex, Parcels, read_parcels
+from surco.encoder.parcel_index import ParcelIndex
+from surco.encoder.parcels import ParcelError, Parcels, read_parcels
 from surco.encoder.plan import LandTile, RunPlan, SceneSource, Source, write_plan
 from surco.encoder.protocol import Encoder
 from surco.encoder.report import EncodeReport
@@ -87,7 +88,8 @@ def run_plan(
     written = target.report(store)
     if written is None:
         raise RuntimeError(f"the tables of run {plan.key} are not in {store.path} after their transaction")
-    return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began)
+    reading, seconds = driver.state.reading, time.monotonic() - began
+    return replace(written, already=False, resumed=resumed, seconds=seconds, reading=reading)
 
 
 def _prepare(plan: RunPlan, encoder: Encoder, store: Store, kept: KeptMonths | None) -> tuple[Target, Work]:

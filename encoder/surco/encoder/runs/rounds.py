@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from surco.encoder.errors import SceneError
+from surco.encoder.reading import ReadCounts
 from surco.encoder.runs.assembling import Assembler
 from surco.encoder.runs.errors import CancelledRunError
 from surco.encoder.runs.folder import DeadLetter, RunFolder
@@ -74,6 +75,7 @@ class _Rounds:
         self._work, self._folder, self._driver = work, folder, driver
         self._patience, self._progress = patience, progress
         self._attempts: Counter[Task] = Counter()
+        self._reading = ReadCounts()
         self._dead = {letter.tile: letter for letter in folder.dead_letters()}
         windows, left = self.assembler.windows, self.assembler.windows_left
         driver.tell(tiles=len(work.tiles), windows=windows, windows_before=windows - left)
@@ -94,7 +96,8 @@ class _Rounds:
                 self._stop_if_asked()
                 if result is None:
                     continue
-                task, outcome = result
+                task, outcome, reading = result
+                self._reading += reading
                 if isinstance(outcome, Failure):
                     failed[task] = outcome
                     self._fail(task, outcome)
@@ -135,7 +138,8 @@ class _Rounds:
 
     def _tell(self, text: str = "") -> None:
         done, windows = self.assembler.tiles_done, self.assembler.windows - self.assembler.windows_left
-        self._driver.tell(tiles_done=done, tiles_failed=len(self._dead), windows_done=windows)
+        read = {name: getattr(self._reading, name) for name in ("requests", "bytes_read", "retries")}
+        self._driver.tell(tiles_done=done, tiles_failed=len(self._dead), windows_done=windows, **read)
         self._progress(done, len(self._work.tiles), text)
 
     def _stop_if_asked(self) -> None:

@@ -8,10 +8,11 @@ from contextlib import closing
 from surco.encoder.encode_tile import Gathered, encode_gathered, gather, sum_pixels
 from surco.encoder.errors import CatalogError, SceneError
 from surco.encoder.grid import Window
-from surco.encoder.parcels import ParcelIndex
+from surco.encoder.parcel_index import ParcelIndex
 from surco.encoder.protocol import Encoder, Floats
 from surco.encoder.rasters import raster_settings
-from surco.encoder.reading import read_ahead
+from surco.encoder.reader import shared_reader
+from surco.encoder.reading import ReadCounts, read_ahead
 from surco.encoder.runs.work import Failure, Observer, Piece, Recipe, Result, RunTile, Task
 from surco.encoder.staging import to_payload
 
@@ -31,6 +32,7 @@ class Stages:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._indices: dict[str, ParcelIndex] = {}
+        self._counted = shared_reader().counts
 
     def read(self, tile: RunTile, source: Observer, window: Window) -> Gathered | Failure:
         """Composites of a window as series of its pixels; a failure where a scene cannot be read."""
@@ -51,8 +53,8 @@ class Stages:
     ) -> Iterator[Result]:
         """All three for each window of a piece; `stage` is told what is waited for.
 
-        `ahead` of the next windows are read meanwhile. Where a process may die of a window that it reads, none must be:
-        who is to blame is told by what it was doing.
+        `ahead` of the next windows are read meanwhile. With 0 no window is begun before the one ahead of it is done, so
+        that a process that dies does so over the first whose result is missing.
         """
         tell, windows = stage or _silent, list(piece.tile.windows())
 
@@ -65,11 +67,17 @@ class Stages:
                 tell(task, "composites")
                 _, gathered = next(coming)
                 if isinstance(gathered, Failure):
-                    yield Result(task, gathered)
+                    yield Result(task, gathered, self.read_since())
                     continue
                 tell(task, "vectors")
                 (vectors,) = encode_gathered(encoder, [gathered])
-                yield Result(task, self.pool(windows[task.window], gathered, vectors))
+                sums = self.pool(windows[task.window], gathered, vectors)
+                yield Result(task, sums, self.read_since())
+
+    def read_since(self) -> ReadCounts:
+        """What this process has read over a network since this was asked before, or this was made."""
+        before, self._counted = self._counted, shared_reader().counts
+        return self._counted - before
 
     def _index(self, crs: str) -> ParcelIndex | None:
         if self._recipe.parcels is not None and crs not in self._indices:

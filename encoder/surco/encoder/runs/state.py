@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from surco.embedstore import EmbedstoreError
+from surco.encoder.reading import ReadCounts
 from surco.encoder.runs.errors import CancelledRunError, RunError
 from surco.encoder.runs.folder import RunFolder, write_whole
 
@@ -40,6 +41,7 @@ class RunState:
         tiles, tiles_done, tiles_failed: of the run.
         windows, windows_done: of the run; a window is what is read and encoded at a time.
         windows_before: done before this driver began.
+        requests, bytes_read, retries: of all processes of this driver, see `ReadCounts`.
         executor: how windows are done.
         message: the error that it ended with.
     """
@@ -55,6 +57,9 @@ class RunState:
     windows: int = 0
     windows_done: int = 0
     windows_before: int = 0
+    requests: int = 0
+    bytes_read: int = 0
+    retries: int = 0
     executor: str = ""
     message: str = ""
 
@@ -63,6 +68,11 @@ class RunState:
         """Windows a second of this driver."""
         seconds = self.heartbeat - self.started
         return (self.windows_done - self.windows_before) / seconds if seconds > 0 else 0.0
+
+    @property
+    def reading(self) -> ReadCounts:
+        """What was read over a network."""
+        return ReadCounts(self.requests, self.bytes_read, self.retries)
 
     @property
     def seconds_left(self) -> float | None:

@@ -42,6 +42,7 @@ class RunStatus:
                 "phase": state.phase, "tiles": state.tiles, "tiles_done": state.tiles_done,
                 "windows": state.windows, "windows_done": state.windows_done,
                 "windows_per_second": round(state.rate, 3), "seconds_left": self.seconds_left,
+                "requests": state.requests, "bytes_read": state.bytes_read, "retries": state.retries,
                 "seconds": round(state.heartbeat - state.started, 1),
                 "heartbeat_age": round(time.time() - state.heartbeat, 1),
                 "host": state.host, "pid": state.pid, "executor": state.executor, "message": state.message,

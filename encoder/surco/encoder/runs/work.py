@@ -12,6 +12,7 @@ from surco.encoder.composite import Composite
 from surco.encoder.grid import Window
 from surco.encoder.parcels import Parcels
 from surco.encoder.protocol import Bools, Encoder
+from surco.encoder.reading import ReadCounts
 
 __all__ = [
     "Executor", "Failure", "MakeEncoder", "Observer", "Piece", "Recipe", "Result", "RunTile", "Task", "Work",
@@ -112,10 +113,15 @@ class Failure:
 
 
 class Result(NamedTuple):
-    """What became of a window: a tile's payload (`staging.to_payload`), or why there is none."""
+    """What became of a window: a tile's payload (`staging.to_payload`), or why there is none.
+
+    `reading` is what its process read over a network since its result before: for later windows too, where it reads
+    ahead. What a process read that died is told by nobody.
+    """
 
     task: Task
     outcome: bytes | Failure
+    reading: ReadCounts = ReadCounts()
 
 
 class Executor(Protocol):
