@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from stac_catalogs import collection_json, landing_json
+
 Json = dict[str, Any]
 
 
@@ -275,24 +277,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _document(served: RangeServer, path: str) -> Json:
     """Landing page or collections."""
-    root = f"{served.address}/stac"
-    extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}
     if path.endswith("/collections"):
-        collections = [
-            {"type": "Collection", "stac_version": "1.0.0", "id": name, "description": "d", "license": "other",
-             "extent": extent, "links": []} for name in served.api.collections
-        ]  # fmt: skip
-        return {"collections": collections, "links": []}
-    core = "https://api.stacspec.org/v1.0.0/"
-    return {
-        "type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "d",
-        "conformsTo": [f"{core}core", f"{core}item-search", f"{core}collections"],
-        "links": [
-            {"rel": "self", "href": root}, {"rel": "root", "href": root},
-            {"rel": "data", "href": f"{root}/collections"},
-            {"rel": "search", "href": f"{root}/search", "method": "POST", "type": "application/geo+json"},
-        ],
-    }  # fmt: skip
+        return {"collections": [collection_json(name) for name in served.api.collections], "links": []}
+    return landing_json(f"{served.address}/stac")
 
 
 def _found(served: RangeServer, asked: Json) -> Json:

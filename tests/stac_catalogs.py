@@ -131,10 +131,28 @@ def write_raster(path: Path, numbers: np.ndarray, transform: Affine, crs: str | 
         target.write(numbers, 1)
 
 
-def _write_collection(folder: Path, name: str, links: list[dict[str, str]]) -> None:
-    document = {
+def collection_json(name: str, links: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """A collection of all the world and time."""
+    return {
         "type": "Collection", "stac_version": "1.0.0", "id": name, "description": "d", "license": "other",
         "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
-        "links": links,
+        "links": [*links],
     }  # fmt: skip
-    (folder / "collection.json").write_text(json.dumps(document))
+
+
+def landing_json(root: str) -> dict[str, Any]:
+    """The landing page of a STAC API that can search."""
+    core = "https://api.stacspec.org/v1.0.0/"
+    return {
+        "type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "d",
+        "conformsTo": [f"{core}core", f"{core}item-search", f"{core}collections"],
+        "links": [
+            {"rel": "self", "href": root}, {"rel": "root", "href": root},
+            {"rel": "data", "href": f"{root}/collections"},
+            {"rel": "search", "href": f"{root}/search", "method": "POST", "type": "application/geo+json"},
+        ],
+    }  # fmt: skip
+
+
+def _write_collection(folder: Path, name: str, links: list[dict[str, str]]) -> None:
+    (folder / "collection.json").write_text(json.dumps(collection_json(name, links)))

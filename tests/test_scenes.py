@@ -17,7 +17,17 @@ import pystac
 import pytest
 import shapely
 from shared_data import shared
-from stac_catalogs import BANDS_10M, BANDS_20M, Item, item_json, optical, radar, write_catalog
+from stac_catalogs import (
+    BANDS_10M,
+    BANDS_20M,
+    Item,
+    collection_json,
+    item_json,
+    landing_json,
+    optical,
+    radar,
+    write_catalog,
+)
 
 from surco.encoder.assets import find_bands
 from surco.encoder.catalog import read_scenes
@@ -259,9 +269,7 @@ def test_scene_without_classification_or_bands(tmp_path: Path, kept: tuple[str, 
         read_scenes(tmp_path, START, END)
 
 
-@pytest.mark.parametrize(
-    "href", ["/vsizip/x.zip/a.tif", "zip://x.zip!a.tif", "ftp://x.org/a.tif"]
-)
+@pytest.mark.parametrize("href", ["/vsizip/x.zip/a.tif", "zip://x.zip!a.tif", "ftp://x.org/a.tif"])
 def test_assets_that_are_no_plain_files_are_refused(tmp_path: Path, href: str) -> None:
     """GDAL's special paths do not get through from a catalogue."""
     item = optical("odd", "2024-07-01")
@@ -270,7 +278,9 @@ def test_assets_that_are_no_plain_files_are_refused(tmp_path: Path, href: str) -
     document = json.loads(path.read_text())
     document["assets"]["red"]["href"] = href
     path.write_text(json.dumps(document))
-    with pytest.raises(SceneError, match=r"Expected a file, an http.s. or an s3 address for band red of scene odd"):
+    with pytest.raises(
+        SceneError, match=r"Expected a file, an http.s. or an s3 address for band red of scene odd"
+    ):
         read_scenes(tmp_path, START, END)
 
 
@@ -311,7 +321,9 @@ def test_catalogue_on_the_web_cannot_lead_to_local_files(tmp_path: Path) -> None
     document["assets"]["red"]["href"] = "file:///etc/hostname.tif"
     item.write_text(json.dumps(document))
     with serving(functools.partial(Quiet, directory=str(tmp_path))) as address:
-        with pytest.raises(SceneError, match=r"Expected an http.s. address or a known s3 bucket for band red of scene a"):
+        with pytest.raises(
+            SceneError, match=r"Expected an http.s. address or a known s3 bucket for band red of scene a"
+        ):
             read_scenes(f"{address}/catalog.json", START, END)
         root = json.loads((tmp_path / "catalog.json").read_text())
         root["links"] = [{"rel": "child", "href": "file:///etc/passwd"}]
@@ -340,22 +352,10 @@ class SmallApi(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Landing page and collections."""
         root = f"http://{self.headers['Host']}"
-        extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}
-        collections = [
-            {"type": "Collection", "stac_version": "1.0.0", "id": i, "description": "d", "license": "other",
-             "extent": extent, "links": []} for i in self.items
-        ]  # fmt: skip
-        core = "https://api.stacspec.org/v1.0.0/"
-        landing = {
-            "type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "d",
-            "conformsTo": [f"{core}core", f"{core}item-search", f"{core}collections"],
-            "links": [
-                {"rel": "self", "href": root}, {"rel": "root", "href": root},
-                {"rel": "data", "href": f"{root}/collections"},
-                {"rel": "search", "href": f"{root}/search", "method": "POST", "type": "application/geo+json"},
-            ],
-        }  # fmt: skip
-        self._answer({"collections": collections, "links": []} if "collections" in self.path else landing)
+        collections = [collection_json(name) for name in self.items]
+        self._answer(
+            {"collections": collections, "links": []} if "collections" in self.path else landing_json(root)
+        )
 
     def do_POST(self) -> None:
         """Search."""
