@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from surco.api.area_domains import divide, shares_within
 from surco.api.area_frames import AreaQuestion
 from surco.api.area_plans import PlanRequest, write_plan
-from surco.api.area_tables import AreaAnswer, area_answer
+from surco.api.area_results import AreaAnswer
+from surco.api.area_tables import area_answer
 from surco.api.cli import main
 from surco.api.maps import read_places
 from surco.embedstore import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from surco.api.area_tables import AreaAnswer, AreaRow
+from surco.api.area_results import AreaAnswer, AreaRow
 from surco.viewer import class_styles
 
 if TYPE_CHECKING:

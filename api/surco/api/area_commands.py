@@ -13,7 +13,7 @@ from surco.api.options import SEASON, STORE, UNIT
 if TYPE_CHECKING:
     from surco.adapters import Allocation, AreaMethod
     from surco.api.area_domains import Division
-    from surco.api.area_tables import AreaAnswer, AreaRow
+    from surco.api.area_results import AreaAnswer, AreaRow
 
 __all__ = ["areas"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from surco.adapters import AreaAccuracy, AreaRatio
 from surco.api.area_chart import draw_areas
-from surco.api.area_tables import AreaAnswer, AreaRow
+from surco.api.area_results import AreaAnswer, AreaRow
 from surco.api.printing import write_csv
 from surco.api.refusals import ExportError
 from surco.api.whole_file import whole_file

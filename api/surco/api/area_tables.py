@@ -1,14 +1,12 @@
-"""Hectares by class and domain: what `surco areas` answers, as rows and as plain values."""
+"""Hectares by class and domain of a map, counted or estimated from a sample: `surco areas`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from surco.adapters import (
     LEAST_UNITS,
@@ -21,11 +19,13 @@ from surco.adapters import (
     estimate_areas,
 )
 from surco.api.area_domains import Division, Domains, divide
-from surco.api.area_frames import AreaQuestion, Frame, locate, read_frame, training_note
+from surco.api.area_frames import AreaQuestion, Frame, read_frame
+from surco.api.area_placing import locate, training_note
+from surco.api.area_results import AreaAnswer, AreaRow
 from surco.api.area_samples import FilledSample, read_sample
-from surco.embedstore import Sentence, codes_of
+from surco.embedstore import Sentence
 
-__all__ = ["AreaAnswer", "AreaRow", "area_answer", "as_sampled", "frame_answer"]
+__all__ = ["area_answer", "as_sampled", "frame_answer"]
 
 _TOTAL = "total"
 _COUNTED = (
@@ -39,95 +39,6 @@ _METHODS = {
         "model-assisted estimator (prediction-powered inference, Angelopoulos et al. 2023)", "method-assisted"
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AreaRow:
-    """Hectares of one class in one domain.
-
-    `mapped_ha` is counted from the map and biased where it errs, `expected_ha` the sum of the map's probabilities.
-    `area_ha`, `standard_error_ha`, `low_ha` and `high_ha` rest on the sample; they are None where `note` says why.
-    `sampled` counts the sampled places found to be of the class.
-    """
-
-    domain: str
-    label: str
-    mapped_ha: float
-    expected_ha: float
-    area_ha: float | None
-    standard_error_ha: float | None
-    low_ha: float | None
-    high_ha: float | None
-    sampled: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AreaAnswer:
-    """An answer: what was asked, rows (all of the area first, then domain by domain), accuracy, and notes to read.
-
-    `method` is in words; `accuracy` is None without a sample; `confidence` is that of the intervals.
-    """
-
-    question: AreaQuestion
-    by: Division
-    season: str
-    unit: str
-    resolution: int | None
-    model_id: str
-    store_version: int
-    method: str
-    confidence: float
-    rows: tuple[AreaRow, ...]
-    accuracy: AreaAccuracy | None
-    notes: tuple[str, ...]
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """Names of the domains, the total first."""
-        return tuple(dict.fromkeys(row.domain for row in self.rows))
-
-    def of(self, domain: str) -> list[AreaRow]:
-        """The rows of one domain."""
-        return [row for row in self.rows if row.domain == domain]
-
-    def table(self) -> pa.Table:
-        """The rows with their method and confidence, as Arrow."""
-        rows = [{"domain": r.domain, "class": r.label, **asdict(r)} for r in self.rows]
-        for row in rows:
-            del row["label"]
-            row |= {"method": self.method, "confidence": self.confidence}
-        order = [
-            "domain",
-            "class",
-            "mapped_ha",
-            "expected_ha",
-            "area_ha",
-            "standard_error_ha",
-            "low_ha",
-            "high_ha",
-        ]
-        kinds = {name: pa.float64() for name in order[2:]}
-        columns = [*order, "sampled", "method", "confidence", "note"]
-        return pa.table({c: pa.array([row[c] for row in rows], kinds.get(c)) for c in columns})
-
-    def as_dict(self) -> dict[str, Any]:
-        """The answer as plain JSON values."""
-        asked = {
-            "store": str(self.question.store),
-            "adapter": self.question.adapter,
-            "aoi": self.question.aoi,
-        }
-        facts = ("by", "season", "unit", "resolution", "model_id", "store_version", "method", "confidence")
-        return {
-            **asked,
-            **{name: getattr(self, name) for name in facts},
-            "method": str(self.method),
-            "notes": [str(note) for note in self.notes],
-            "areas": self.table().drop_columns(["method", "confidence"]).to_pylist(),
-            "accuracy": self.accuracy and self.accuracy.as_dict(),
-            "said": codes_of([self.method, *self.notes, *(row.note for row in self.rows)]),
-        }
 
 
 def area_answer(

@@ -21,13 +21,14 @@ from surco.api.boundary_commands import boundaries
 from surco.api.client_teaching_commands import at
 from surco.api.diff_commands import diff
 from surco.api.disaggregating_commands import disaggregate
+from surco.api.encode_command import encode
 from surco.api.errors import ApiError
 from surco.api.evaluation_commands import evaluate
 from surco.api.forecasting_commands import forecast
 from surco.api.importing_commands import import_embeddings
 from surco.api.index_commands import index
 from surco.api.label_commands import labels
-from surco.api.making_commands import embed, encode, pretrain, simulate
+from surco.api.making_commands import embed, pretrain, simulate
 from surco.api.meta_commands import meta_train_
 from surco.api.next_label_commands import next_label
 from surco.api.parcel_commands import parcels

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from surco.adapters import BASELINES, Scores, holdout_report
 from surco.api.encoding import EncodeRequest, describe_report, encode_into
-from surco.api.fitting import describe_scores, fit_adapter
+from surco.api.fit_reports import describe_scores
+from surco.api.fitting import fit_adapter
 from surco.api.maps import Places, Predicted, predict_table, vectors, write_map
 from surco.api.progress import console, progress_bar
 from surco.api.whole_file import write_json

@@ -12,10 +12,13 @@ from surco.embedstore.working_copy import is_address
 
 __all__ = [
     "AOI",
+    "DEVICE",
     "KEEP_PIXELS",
     "LEGEND",
+    "MODEL",
     "PIXEL_MODEL",
     "PORT",
+    "PRECISION",
     "SEASON",
     "STORE",
     "STORE_PATH",
@@ -54,6 +57,23 @@ PIXEL_MODEL = click.option(
     default="surco-nano",
     show_default=True,
     help="Encoder of the scenes, as of `surco encode`; of a raster that does not say it, its vectors' model.",
+)
+MODEL = click.option(
+    "--model",
+    default="surco-nano",
+    show_default=True,
+    help="Encoder: surco-nano, presto, galileo-nano, rslearn:NAME, band-mean, or a .safetensors file.",
+)
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto (a GPU where there is one), cpu or cuda (docs/gpu.md).",
+)
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Of our own encoders; float32 on a CPU and bfloat16 on a GPU if left out.",
 )
 AOI = click.option("--aoi", help="Area: west,south,east,north in degrees, or a GeoJSON file.")
 KEEP_PIXELS = click.option(

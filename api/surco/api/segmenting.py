@@ -22,7 +22,7 @@ from surco.adapters.boundaries import overlapping_windows
 from surco.adapters.segmentation_adapter import PixelClasses, SegmentationAdapter
 from surco.api.boundaries import found_objects, shipped_finder
 from surco.api.exports import write_map
-from surco.api.fitting import describe_scores
+from surco.api.fit_reports import describe_scores
 from surco.api.pixel_areas import PixelArea, PixelRequest, open_pixels
 from surco.api.pixel_labels import PixelSample, labelled_pixels, sample_pixels
 from surco.api.pixel_maps import write_pixel_map

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from surco.adapters import AreaMethod
 from surco.api.area_domains import Division
-from surco.api.area_frames import AreaQuestion, training_ids
+from surco.api.area_frames import AreaQuestion
+from surco.api.area_placing import training_ids
+from surco.api.area_results import AreaAnswer
 from surco.api.area_samples import FilledSample
-from surco.api.area_tables import AreaAnswer, frame_answer
+from surco.api.area_tables import frame_answer
 from surco.api.kept import Kept
 from surco.api.map_products.area_frames_summed import picked_rows, summed_frame
 from surco.api.map_products.area_sums import MapSums, observed_places, sum_map
@@ -70,7 +73,7 @@ class AreaAnswers:
             Path(), asked.asked.adapter, info.season, asked.unit, info.resolution, within.name
         )
         here = f"/maps/{asked.asked.adapter}/{info.season}/areas"
-        return frame_answer(
+        answer = frame_answer(
             frame,
             question,
             by=by,
@@ -79,6 +82,7 @@ class AreaAnswers:
             confidence=confidence,
             no_sample=f"Draw one: GET {here}/plan; fill in `class` of each place; then POST it to {here}.",
         )
+        return replace(answer, notes=(*answer.notes, *asked.notes))
 
 
 def _texts(sample: FilledSample, unit: str) -> list[str]:

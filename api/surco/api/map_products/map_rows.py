@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from surco.api.map_products.maps_asked import ClassHead, OpenMap, ValueHead
+from surco.api.map_products.map_heads import ClassHead, ValueHead
+from surco.api.map_products.maps_asked import OpenMap
 from surco.api.map_products.pieces import Piece, in_order, read_piece, table_pieces
 from surco.api.map_products.within import EVERYWHERE, Within
 from surco.api.refusals import InvalidError, UnknownError

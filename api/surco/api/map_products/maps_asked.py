@@ -1,26 +1,23 @@
-"""Which map is meant, opened: its table, its adapter, and what the adapter says of vectors as they are stored."""
+"""Which map is meant, opened: its table and its adapter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from surco.adapters import YieldAdapter, load_adapter, read_card
-from surco.adapters.legends import LEGENDS, Legend, roll_up
+from surco.adapters.legends import LEGENDS, roll_up
+from surco.api.growing import note_beside
 from surco.api.legend_levels import adapter_legend, distinct_names
+from surco.api.map_products.map_heads import ClassHead, ValueHead
 from surco.api.maps import CLASS_TASKS
 from surco.api.refusals import InvalidError, UnknownError
-from surco.embedstore import Store, Table, TableInfo, dequantize
+from surco.embedstore import Store, Table, TableInfo, codes_of
 
-__all__ = ["ClassHead", "MapAsked", "OpenMap", "ValueHead", "open_map"]
-
-Codes = npt.NDArray[np.int8]
-Scales = npt.NDArray[np.float32]
-Chances = npt.NDArray[np.float32]
+__all__ = ["MapAsked", "OpenMap", "open_map"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,79 +43,6 @@ class MapAsked:
     legend: str | None = None
 
 
-class _Classifies(Protocol):
-    def predict_proba_int8(self, embedding: Codes, scale: Scales) -> Chances: ...
-    def support(self, X: Any) -> npt.NDArray[np.float32]: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassHead:
-    """Classes and probabilities of an adapter.
-
-    Attributes:
-        classes: (K,) names, after a legend's level where one is asked for.
-        adapter: fitted.
-        own: its own class names.
-        legend, level: by which its probabilities are summed; None for not at all.
-        abstain: least support of a place that gets a class; None for none.
-    """
-
-    classes: tuple[str, ...]
-    adapter: _Classifies
-    own: tuple[str, ...]
-    legend: Legend | None = None
-    level: int | None = None
-    abstain: float | None = None
-
-    def answer(self, embedding: Codes, scale: Scales) -> tuple[Chances, npt.NDArray[np.int64]]:
-        """Probabilities (N, K), NaN where nothing was observed, and the likeliest class (N,), -1 where there is none.
-
-        Args:
-            embedding: (N, D) as stored.
-            scale: (N,), 0 where nothing was observed.
-        """
-        seen = _seen(scale)
-        if seen.all():
-            chances = self._summed(self.adapter.predict_proba_int8(embedding, scale))
-            best = chances.argmax(axis=1).astype(np.int64)
-        else:
-            chances = np.full((len(scale), len(self.classes)), np.nan, np.float32)
-            if seen.any():
-                chances[seen] = self._summed(self.adapter.predict_proba_int8(embedding[seen], scale[seen]))
-            best = np.where(seen, np.nan_to_num(chances).argmax(axis=1), -1)
-        if self.abstain is not None:
-            best[self._strange(embedding, scale, seen, self.abstain)] = -1
-        return chances, best
-
-    def _summed(self, chances: Chances) -> Chances:
-        if self.legend is None:
-            return chances
-        return roll_up(chances, self.own, self.legend, level=self.level)[0]
-
-    def _strange(self, embedding: Codes, scale: Scales, seen: npt.NDArray[np.bool_], least: float) -> Any:
-        rows = np.flatnonzero(seen)
-        usual = self.adapter.support(dequantize(embedding[rows], scale[rows]))
-        return rows[usual < least]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ValueHead:
-    """Values of a yield adapter, in `unit`, with intervals of `coverage`."""
-
-    adapter: YieldAdapter
-    unit: str
-    coverage: float
-
-    def answer(self, embedding: Codes, scale: Scales) -> npt.NDArray[np.float64]:
-        """Value, low and high (N, 3), NaN where nothing was observed; arguments as of `ClassHead.answer`."""
-        found = np.full((len(scale), 3), np.nan)
-        seen = np.flatnonzero(_seen(scale))
-        if len(seen):
-            value, interval = self.adapter.predict_interval_int8(embedding[seen], scale[seen])
-            found[seen] = np.column_stack([value, interval])
-        return found
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenMap:
     """A map whose table and adapter are there.
@@ -130,6 +54,7 @@ class OpenMap:
         head: what the adapter says.
         card: the adapter's.
         credits: licence and credits of the model, where its card has them.
+        notes: what is to be known of it, each a `Sentence`.
     """
 
     asked: MapAsked
@@ -138,6 +63,7 @@ class OpenMap:
     head: ClassHead | ValueHead
     card: Mapping[str, Any]
     credits: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -179,6 +105,8 @@ class OpenMap:
             "store_version": self.version,
             **self.credits,
         }
+        if self.notes:
+            facts |= {"notes": [str(note) for note in self.notes], "said": codes_of(self.notes)}
         if isinstance(self.head, ValueHead):
             return facts | {"target_unit": self.head.unit, "coverage": self.head.coverage}
         asked = {"level": self.head.level, "abstain": self.head.abstain}
@@ -205,7 +133,9 @@ def open_map(store: Store, asked: MapAsked) -> OpenMap:
         model_id=model_id,
     )
     head = _class_head(store, asked, card) if card["task"] in CLASS_TASKS else _value_head(store, asked, card)
-    return OpenMap(asked, info, store.version, head, card, _credits(store, model_id))
+    note = note_beside(card, asked.adapter, info, store.start_month)
+    notes = () if note is None else (note,)
+    return OpenMap(asked, info, store.version, head, card, _credits(store, model_id), notes)
 
 
 def _class_head(store: Store, asked: MapAsked, card: Mapping[str, Any]) -> ClassHead:
@@ -262,7 +192,3 @@ def _table_of(store: Store, unit: str, model_id: str) -> Table:
 def _credits(store: Store, model_id: str) -> dict[str, Any]:
     card = store.model_card(model_id) if model_id in store.cards() else {}
     return {key: card[key] for key in ("licence", "license", "credits", "sources") if key in card}
-
-
-def _seen(scale: Scales) -> npt.NDArray[np.bool_]:
-    return np.isfinite(scale) & (scale > 0)

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
+from surco.api.map_products.map_heads import ClassHead
 from surco.api.map_products.map_rows import Geometry, RowsAsked, map_rows
-from surco.api.map_products.maps_asked import ClassHead, OpenMap
+from surco.api.map_products.maps_asked import OpenMap
 from surco.api.maps import Places, Predicted
 from surco.api.rasters import grid, write_cog
 from surco.api.refusals import TooLargeError

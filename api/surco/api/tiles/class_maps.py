@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from surco.api.map_products.maps_asked import ClassHead
+from surco.api.map_products.map_heads import ClassHead
 from surco.api.tiles.columns import Column
 from surco.api.tiles.ground import Ground, means, painted_png
 from surco.api.tiles.styles import ClassColours, Colours, Ramp
