@@ -19,19 +19,19 @@ export class Ground {
   }
 
   land() {
-    return this.map.basemap ? null : this.shapes("land", true, (theme) => ({ stroked: false, getFillColor: LAND[theme] }));
+    return this.map.basemap ? null : this.shapes("land", (theme) => ({ stroked: false, getFillColor: LAND[theme] }));
   }
 
   lines() {
-    return this.shapes("lines", !this.map.pace.coarse, (theme) => ({ lineWidthUnits: "pixels", getLineColor: [...INK[theme], 90], getLineWidth: 1.2 }));
+    return this.shapes("lines", (theme) => ({ lineWidthUnits: "pixels", getLineColor: [...INK[theme], 90], getLineWidth: 1.2 }));
   }
 
-  shapes(part, visible, look) {
+  shapes(part, look) {
     if (!this.address) return null;
     const { tiles: Tiles, shapes: Shapes } = this.map.classes;
     const theme = this.map.theme();
     return new Tiles({
-      id: part, data: this.address, visible, tileSize: TILE, minZoom: 0, maxZoom: DEEPEST, refinementStrategy: "best-available",
+      id: part, data: this.address, tileSize: TILE, minZoom: 0, maxZoom: DEEPEST, refinementStrategy: "best-available",
       getTileData: ({ url }) => get(url),
       renderSubLayers: ({ id, data }) => data?.[part] && new Shapes({ id, data: data[part], pickable: false, ...look(theme) }),
       updateTriggers: { renderSubLayers: theme },

@@ -26,7 +26,6 @@ export class LandMap {
     this.overlays = new Map(); // name → props of a GeoJsonLayer
     this.pace = new Pace((coarse) => {
       for (const deck of [this.deck, this.beside]) deck?.setProps({ useDevicePixels: sharpness(coarse) });
-      this.draw();
     });
     // Before it has drawn once, a deck forgets the views that it is given.
     this.ready = new Promise((resolve) => (this.drewOnce = resolve));
@@ -34,6 +33,8 @@ export class LandMap {
     this.deck.setProps({
       layers: [], initialViewState: this.view,
       useDevicePixels: sharpness(false),
+      // A tile layer hands `visible` on to new tiles only.
+      layerFilter: ({ layer }) => !this.pace.coarse || !layer.id.startsWith("lines"),
       getCursor: ({ isDragging }) => this.cursor ?? (isDragging ? "grabbing" : "grab"),
       onHover: ({ coordinate, x, y }) => onMove(coordinate ? { longitude: coordinate[0], latitude: coordinate[1] } : null, x, y),
       onViewStateChange: ({ viewState }) => {
