@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import shapely
 from click.testing import CliRunner, Result
+from litestar.testing import TestClient
 from store_builders import MODEL, parcels_batch, squares, unit_vectors
 
 from surco.adapters import read_card
+from surco.api.app import create_app
 from surco.api.cli import main
 from surco.api.growing import season_note
+from surco.api.settings import Settings
 from surco.embedstore import Season, Store
 
 COUNT = 60
@@ -72,3 +75,25 @@ def test_half_a_season_is_told(tmp_path: Path) -> None:
     assert quiet.exit_code == 0 and "learned from" not in quiet.output
     assert "2024-10-31" in str(season_note(store, "half", "2023-24", "parcels"))
     assert season_note(store, "half", "2023-24", "cells") is None
+
+
+def test_half_a_season_is_told_over_http(tmp_path: Path) -> None:
+    """Hectares, the tiles' description and answers about places say it with a code; those of the same part do not."""
+    store = growing(tmp_path / "s")
+    fit = surco("adapters", "fit", store.path, "--labels", labels(tmp_path / "l.geojson"), "--task", "crop-type",
+                "--name", "whole", "--season", "2023-24")  # fmt: skip
+    assert fit.exit_code == 0, fit.output
+    with TestClient(create_app(Settings(store.path))) as client:
+        for season, told in (("2024-25", True), ("2023-24", False)):
+            wanted = {"points": [[0.0, 0.0]], "unit": "parcels", "season": season}
+            answers = [
+                client.get(f"/maps/whole/{season}/areas").json(),
+                client.get(f"/maps/whole/{season}/tilejson").json().get("surco"),
+                client.post("/adapters/whole/predict", json=wanted).json(),
+            ]
+            for answer in answers:
+                notes = [each for each in answer.get("notes", []) if "learned from" in each]
+                assert len(notes) == told, answer
+                for note in notes:
+                    said = answer["said"][note]
+                    assert said["code"] == "season-half" and said["values"]["until"] == "2024-10-31"

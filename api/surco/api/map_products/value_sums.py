@@ -149,7 +149,7 @@ def value_table(asked: OpenMap, sums: ValueSums, by: Division, crop: str | None)
         rows += [_row(n, sums.sums[domains.code == at].sum(axis=0)) for at, n in enumerate(domains.names)]
     notes = [_ALIKE if rows[0].mean_of_highs is not None else _UNBOUNDED]
     notes += [_EVERY] if crop is None else []
-    notes.append(_OFFICIAL)
+    notes += [_OFFICIAL, *asked.notes]
     return ValueTable(
         asked.asked.adapter, info.season, asked.unit, info.resolution, asked.version, head.unit, head.coverage,
         crop, by, rows, [str(note) for note in notes], codes_of(notes),

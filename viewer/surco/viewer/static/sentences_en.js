@@ -95,4 +95,5 @@ export const en = {
   "adapters-many": (v, w) => `You have ${w.n(v.most)} classifiers already. Delete one that you do not use.`,
   "adapter-unknown": (v) => `There is no classifier called “${v.name}”.`,
   "database-away": "The database of labels and keys does not answer. What was stored is kept: try again in a few seconds, and tell who runs this server if it lasts.",
+  "season-half": (v) => `${v.adapter} learned from season ${v.learned}, seen until ${v.learned_until}, and these vectors are of season ${v.season}, seen until ${v.until}: those of half a season are not those of a whole one, and classes come out wrong. Teach it with vectors that go as far.`,
 };

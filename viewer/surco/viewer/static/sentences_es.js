@@ -95,4 +95,5 @@ export const es = {
   "adapters-many": (v, w) => `Ya tiene ${w.n(v.most)} clasificadores. Borre uno que no use.`,
   "adapter-unknown": (v) => `No hay un clasificador de nombre «${v.name}».`,
   "database-away": "La base de datos de etiquetas y claves no responde. Lo guardado se conserva: intente otra vez en unos segundos y, si no mejora, avise a quien administra el servidor.",
+  "season-half": (v) => `${v.adapter} aprendió de la temporada ${v.learned}, vista hasta el ${v.learned_until}, y estos vectores son de la temporada ${v.season}, vista hasta el ${v.until}: los de media temporada no son los de una entera, y las clases salen mal. Enséñele con vectores que lleguen hasta la misma fecha.`,
 };
