@@ -107,6 +107,8 @@ def describe_run(status: RunStatus) -> str:
             f"by process {state.pid} on {state.host}, {state.executor}; heard of {_duration(age)} ago, "
             f"begun {_duration(state.heartbeat - state.started)} before"
         )
+        if state.requests:
+            lines.append(f"read {state.reading}")
         if state.message and status.standing != "running":
             lines.append(f"ended with: {state.message}")
     lines += [

@@ -15,7 +15,7 @@ from surco.api.legend_levels import adapter_legend, distinct_names
 from surco.api.map_products.map_heads import ClassHead, ValueHead
 from surco.api.maps import CLASS_TASKS
 from surco.api.refusals import InvalidError, UnknownError
-from surco.embedstore import Store, Table, TableInfo, codes_of
+from surco.embedstore import Sentence, Store, Table, TableInfo, codes_of
 
 __all__ = ["MapAsked", "OpenMap", "open_map"]
 
@@ -54,7 +54,7 @@ class OpenMap:
         head: what the adapter says.
         card: the adapter's.
         credits: licence and credits of the model, where its card has them.
-        notes: what is to be known of it, each a `Sentence`.
+        notes: what is to be known of it.
     """
 
     asked: MapAsked
@@ -63,7 +63,7 @@ class OpenMap:
     head: ClassHead | ValueHead
     card: Mapping[str, Any]
     credits: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
     @property
     def unit(self) -> str:
