@@ -17,7 +17,8 @@ from surco.api.fits.parcel_rows import ParcelRows
 from surco.api.fits.registry import claim, owners, release, require_owner, settle
 from surco.api.refusals import ConflictError, NotAllowedError, QuotaError
 from surco.api.state.database import Database
-from surco.embedstore.vectors import source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import table_vectors
 
 
 @pytest.fixture(scope="module")

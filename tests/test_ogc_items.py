@@ -32,7 +32,7 @@ from surco.api.ogc.reference_systems import CRS84, CRS_URIS
 from surco.api.ogc.scanning import Layer, page_rows
 from surco.api.ogc.tokens import Place, written_token
 from surco.embedstore import Season, Store
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
 BOX = "-71.56,-35.43,-71.54,-35.41"

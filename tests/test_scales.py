@@ -11,7 +11,8 @@ from store_builders import LAT, LON, MODEL, SEASON, cell_ids, cells_batch, small
 
 from surco.embedstore import Labels, Store, match_labels
 from surco.embedstore.scales import row_scales
-from surco.embedstore.vectors import source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import table_vectors
 
 
 def test_scales_are_in_the_order_of_the_vectors_also_after_a_merge(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from store_builders import MODEL, SEASON, cell_ids, cells_batch, small_store, un
 
 from surco.embedstore import QueryError, SearchError, Season, Store, StoreError, connect, nearest, quantize
 from surco.embedstore.predicate import passing_rows
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ from surco.embedstore import vectors as vectors_module
 from surco.embedstore.scan import best_rows
 from surco.embedstore.sidecar import open_sidecar, publish_sidecar
 from surco.embedstore.similar import similar
-from surco.embedstore.vectors import TableVectors, source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import TableVectors, table_vectors
 
 ROWS = 6_000
 

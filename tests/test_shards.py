@@ -23,7 +23,8 @@ from surco.embedstore import SearchError, Store, build_index, comuna_of, connect
 from surco.embedstore.inverted import forget_lists, stored_lists
 from surco.embedstore.list_making import make_lists
 from surco.embedstore.shards import divided, rows_of_shard
-from surco.embedstore.vectors import TableVectors, source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import TableVectors, table_vectors
 
 MAULE, METROPOLITAN, MENDOZA, ISLAND = (-71.55, -35.42), (-70.9, -33.5), (-68.8, -33.0), (-70.2, -18.4)
 LARGEST = 2_500

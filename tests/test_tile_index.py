@@ -33,7 +33,7 @@ from surco.api.tiles.routes import warm_tiles
 from surco.api.tiles.tile_tables import CellsTable, tile_table
 from surco.api.web.server import Server
 from surco.embedstore import Season, Store
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 UNIT = st.integers(0, WORLD - 1)
 EASTER_ISLAND = (-109.37, -27.12)

@@ -41,7 +41,8 @@ from surco.embedstore import Store, connect, nearest
 from surco.embedstore.inverted import stored_lists
 from surco.embedstore.list_making import make_lists
 from surco.embedstore.scan import available_threads, best_rows
-from surco.embedstore.vectors import source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import table_vectors
 
 ROWS = int(os.environ.get("SURCO_BENCH_ROWS", "200000"))
 K, RECALL, BLOCK = 100, 0.99, 65_536

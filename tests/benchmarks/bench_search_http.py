@@ -28,7 +28,8 @@ from surco.api.search.cell_ranges import centres_of
 from surco.embedstore import Store
 from surco.embedstore.inverted import stored_lists
 from surco.embedstore.list_making import make_lists
-from surco.embedstore.vectors import source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import table_vectors
 
 ROWS = int(os.environ.get("SURCO_BENCH_ROWS", "200000"))
 CLIENTS, REQUESTS = 8, int(os.environ.get("SURCO_BENCH_REQUESTS", "64"))

@@ -25,7 +25,8 @@ from surco.adapters import CropTypeAdapter, save_adapter
 from surco.api.tiles.cell_levels import cell_levels
 from surco.api.tiles.mercator import separated
 from surco.embedstore import Store
-from surco.embedstore.vectors import source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import table_vectors
 
 ROWS = int(os.environ.get("SURCO_BENCH_ROWS", "200000"))
 CLIENTS, A_ZOOM = 8, 40

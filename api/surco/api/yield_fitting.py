@@ -25,7 +25,7 @@ from surco.api.evaluating_places import blocks_of
 from surco.api.growing import seen_until
 from surco.api.refusals import SettingsError
 from surco.embedstore import Examples, Labels, Store, match_labels, read_labels
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 if TYPE_CHECKING:
     from surco.api.fitting import Unit

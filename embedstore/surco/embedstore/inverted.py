@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from surco.embedstore.recall import Measured
 from surco.embedstore.sidecar import open_sidecar
-from surco.embedstore.vectors import Floats, Rows, Source
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import Floats, Rows
 
 __all__ = ["InvertedLists", "ShardLists", "forget_lists", "open_shard", "shard_folder", "stored_lists"]
 

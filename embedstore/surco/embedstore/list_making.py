@@ -25,7 +25,8 @@ from surco.embedstore.inverted import InvertedLists, forget_lists, shard_folder,
 from surco.embedstore.recall import LARGEST_K, Measured, measured
 from surco.embedstore.shards import FEWEST, LARGEST, Shard, divided, region_of, rows_of_shard
 from surco.embedstore.sidecar import drop_older, ensure_sidecar, publish_sidecar
-from surco.embedstore.vectors import Floats, Source, TableVectors, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import Floats, TableVectors, table_vectors
 
 __all__ = ["make_lists"]
 

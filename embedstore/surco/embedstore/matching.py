@@ -21,7 +21,8 @@ from surco.embedstore.schema import fixed_size_matrix
 from surco.embedstore.season import Season
 from surco.embedstore.store import Store
 from surco.embedstore.tables import TableInfo
-from surco.embedstore.vectors import Source, source_of, table_vectors
+from surco.embedstore.vector_sources import Source, source_of
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["Conflict", "Examples", "match_labels"]
 

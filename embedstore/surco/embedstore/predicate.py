@@ -23,7 +23,8 @@ from surco.embedstore.place_names import name_columns
 from surco.embedstore.similar import rows_in
 from surco.embedstore.sql import connect
 from surco.embedstore.store import Store
-from surco.embedstore.vectors import KEYS, Rows, Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import KEYS, Rows, table_vectors
 
 __all__ = ["passing_comunas", "passing_rows"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from surco.embedstore.files import read_rows
 from surco.embedstore.sidecar import drop_older, ensure_sidecar
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["row_scales"]
 

@@ -12,7 +12,7 @@ from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.similar import similar_rows
 from surco.embedstore.store import Store
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 __all__ = ["nearest"]
 

@@ -19,7 +19,8 @@ from surco.embedstore.schema import Table
 from surco.embedstore.season import Season
 from surco.embedstore.shards import LARGEST
 from surco.embedstore.store import Store
-from surco.embedstore.vectors import KEYS, Floats, Rows, Source, TableVectors, source_of, table_vectors
+from surco.embedstore.vector_sources import Source, source_of
+from surco.embedstore.vectors import KEYS, Floats, Rows, TableVectors, table_vectors
 
 __all__ = [
     "HowFound",

@@ -7,9 +7,8 @@ values.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -20,13 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from surco.embedstore.files import read_batches
-from surco.embedstore.schema import Table, fixed_size_matrix
-from surco.embedstore.season import Season
-from surco.embedstore.sidecar import drop_older, ensure_sidecar, sidecar_folder
-from surco.embedstore.store import Store
-from surco.embedstore.tables import TableInfo
+from surco.embedstore.schema import fixed_size_matrix
+from surco.embedstore.sidecar import drop_older, ensure_sidecar
+from surco.embedstore.vector_sources import Source
 
-__all__ = ["KEYS", "Source", "TableVectors", "source_of", "table_vectors"]
+__all__ = ["KEYS", "TableVectors", "table_vectors"]
 
 KEYS: Mapping[str, str] = {"cells": "h3", "parcels": "id"}
 """The column that names a row, by table."""
@@ -37,37 +34,10 @@ _KEPT_VERSIONS = 2
 _ARRAYS = ("embedding", "inverse_length", "comuna")
 _RAW_KEYS = "keys.raw"
 _LOADING = threading.Lock()
-_FINDING = threading.Lock()
-_SOURCES: OrderedDict[tuple[Path, str], Source] = OrderedDict()
-_MOST_SOURCES = 64
 
 Int8s = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A table at one version: two are equal where their files are, whose names are never used twice."""
-
-    digest: str
-    root: Path = field(compare=False)
-    info: TableInfo = field(compare=False)
-
-    @property
-    def table(self) -> Table:
-        """Which of the two."""
-        return cast(Table, self.info.table)
-
-    @property
-    def name(self) -> str:
-        """The table without its version, as sidecars note it."""
-        info = self.info
-        return f"{info.table}/{info.model_id}/{info.season}/{info.resolution}"
-
-    def folder(self, what: str) -> Path:
-        """Where a sidecar of this version lies."""
-        return sidecar_folder(self.root, f"{self.digest[:32]}-{what}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,34 +72,6 @@ class TableVectors:
         inside = rows < len(held)
         rows, wanted = rows[inside], wanted[inside]
         return np.asarray(rows[held[rows] == wanted], np.int64)
-
-
-def source_of(
-    store: Store,
-    table: Table,
-    *,
-    season: str | Season | None = None,
-    resolution: int | None = None,
-    model_id: str | None = None,
-) -> Source:
-    """The one table meant, as `Store.find` finds it; its files are looked for once, however many versions have it.
-
-    Raises:
-        StoreError: no such table, season or resolution, or a missing file.
-        ModelMismatchError: the model is not there, or several are and none is named.
-    """
-    asked: Any = {"season": season, "resolution": resolution, "model_id": model_id}
-    key = (store.path, store.digest(table, **asked))
-    with _FINDING:
-        if key in _SOURCES:
-            _SOURCES.move_to_end(key)
-            return _SOURCES[key]
-    found = Source(key[1], store.path, store.find(table, **asked))
-    with _FINDING:
-        _SOURCES[key] = found
-        while len(_SOURCES) > _MOST_SOURCES:
-            _SOURCES.popitem(last=False)
-    return found
 
 
 def table_vectors(source: Source) -> TableVectors:

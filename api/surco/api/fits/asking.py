@@ -21,7 +21,8 @@ from surco.api.fits.workshop import Workshop
 from surco.api.refusals import InvalidError, TooLargeError
 from surco.embedstore import Store
 from surco.embedstore.scales import row_scales
-from surco.embedstore.vectors import Source, source_of, table_vectors
+from surco.embedstore.vector_sources import Source, source_of
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["answers_of"]
 

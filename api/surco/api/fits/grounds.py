@@ -15,7 +15,8 @@ from surco.api.kept import Kept
 from surco.embedstore import Store, Table
 from surco.embedstore.files import read_rows
 from surco.embedstore.scales import row_scales
-from surco.embedstore.vectors import Source, source_of, table_vectors
+from surco.embedstore.vector_sources import Source, source_of
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["POOL_ROWS", "Ground", "Grounds", "TableSample"]
 

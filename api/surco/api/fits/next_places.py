@@ -26,7 +26,8 @@ from surco.embedstore import Sentence, Store
 from surco.embedstore.cells import parents_of
 from surco.embedstore.polygon_cells import cells_within
 from surco.embedstore.scales import row_scales
-from surco.embedstore.vectors import Source, source_of, table_vectors
+from surco.embedstore.vector_sources import Source, source_of
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["CANDIDATES", "cells_inside", "next_places"]
 

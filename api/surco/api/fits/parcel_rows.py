@@ -11,7 +11,7 @@ import pyarrow as pa
 import shapely
 
 from surco.embedstore.files import read_footer, read_groups, read_rows
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["ParcelRows"]
 

@@ -11,7 +11,7 @@ from surco.api.fits.shelf import Shelf
 from surco.api.kept import Kept
 from surco.api.search.gate import Gate
 from surco.api.web.server import Server
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["Workshop"]
 

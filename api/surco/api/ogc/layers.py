@@ -14,7 +14,7 @@ from surco.api.ogc.scanning import Layer
 from surco.api.ogc.tokens import belongs
 from surco.api.refusals import InvalidError
 from surco.embedstore import Store, Table, TableInfo
-from surco.embedstore.vectors import Source, source_of
+from surco.embedstore.vector_sources import Source, source_of
 from surco.embedstore.versions import read_version
 
 __all__ = ["check_token", "layer_of", "queryables_of", "store_at"]

@@ -25,7 +25,8 @@ from surco.api.ogc.zones import ZONE, Bounds, cell_bounds, cell_zones, rows_of_z
 from surco.embedstore.cells import resolutions_of
 from surco.embedstore.files import read_batches
 from surco.embedstore.sidecar import drop_older, ensure_sidecar
-from surco.embedstore.vectors import KEYS, Source
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import KEYS
 
 __all__ = ["Mirror", "comuna_mirror", "mirror_of"]
 

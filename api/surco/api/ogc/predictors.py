@@ -16,7 +16,8 @@ from surco.api.maps import CLASS_TASKS
 from surco.api.ogc.mirrors import Mirror
 from surco.api.ogc.queryables import Queryable
 from surco.embedstore import Store, dequantize
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["Predictor", "mapped_adapters", "predictor_of"]
 

@@ -16,7 +16,7 @@ from surco.api.ogc.predictors import Predictor
 from surco.api.ogc.regions import Region
 from surco.api.ogc.row_filters import passing, passing_comunas
 from surco.api.ogc.zones import ZONE, rows_of_zones
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["ENOUGH_S", "MOST_S", "Layer", "PageRows", "page_rows"]
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from surco.api.quality.pairs import cosines
 from surco.embedstore import comunas
-from surco.embedstore.vectors import Source, TableVectors, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import TableVectors, table_vectors
 
 __all__ = ["measured_drift"]
 

@@ -19,7 +19,8 @@ from surco.api.quality.land import land_below
 from surco.api.search.cell_ranges import centres_of
 from surco.embedstore import comuna_of, comunas
 from surco.embedstore.cells import parents_of
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["found_holes"]
 

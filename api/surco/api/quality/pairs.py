@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from surco.embedstore.vectors import Source, TableVectors, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import TableVectors, table_vectors
 
 __all__ = ["Pairs", "cosines", "neighbour_pairs"]
 

@@ -21,7 +21,7 @@ from surco.api.quality.tallies import tally_of
 from surco.api.search.asked_tables import asked_source
 from surco.embedstore import Season, Store, Table
 from surco.embedstore.sidecar import drop_older, open_sidecar, publish_sidecar
-from surco.embedstore.vectors import Source, source_of
+from surco.embedstore.vector_sources import Source, source_of
 
 __all__ = ["Reports", "quality_report"]
 

@@ -16,7 +16,7 @@ from pyproj import Transformer
 from surco.api.quality.pairs import Pairs, neighbour_pairs
 from surco.api.search.cell_ranges import centres_of
 from surco.embedstore.cells import parent_resolution, parents_of
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["measured_seams", "seam"]
 

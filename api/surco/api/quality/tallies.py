@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from surco.embedstore import comunas
 from surco.embedstore.files import read_batches
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["SEEN", "Tally", "tally_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from surco.api.kept import Kept
 from surco.embedstore import Store, Table
 from surco.embedstore.selection import unit_table
-from surco.embedstore.vectors import Source, source_of
+from surco.embedstore.vector_sources import Source, source_of
 
 __all__ = ["asked_source"]
 

@@ -10,7 +10,8 @@ import msgspec
 from surco.api.refusals import InvalidError
 from surco.embedstore import Table
 from surco.embedstore.files import read_schema
-from surco.embedstore.vectors import KEYS, Source
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import KEYS
 
 __all__ = ["EmbeddingsRequest", "Vectors", "wanted_columns"]
 

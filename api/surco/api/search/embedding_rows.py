@@ -25,7 +25,8 @@ from surco.api.search.row_groups import RowReader
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
 from surco.embedstore.cells import resolutions_of
-from surco.embedstore.vectors import KEYS, Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import KEYS, table_vectors
 
 __all__ = ["Embeddings", "EmbeddingsFound"]
 

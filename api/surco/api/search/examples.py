@@ -14,7 +14,8 @@ from surco.api.search.parcel_places import parcels_at
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
 from surco.embedstore.asking import Item
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["Example", "item_of"]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
 from surco.embedstore.selection import rows_of
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["parcels_at"]
 

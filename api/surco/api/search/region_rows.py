@@ -16,7 +16,8 @@ from surco.api.search.cell_ranges import rows_inside
 from surco.api.search.regions import Region
 from surco.api.search.warm_sessions import WarmSessions
 from surco.embedstore import Store
-from surco.embedstore.vectors import Source, TableVectors, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import TableVectors, table_vectors
 
 __all__ = ["Looking"]
 

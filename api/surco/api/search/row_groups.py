@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from surco.api.kept import Kept
 from surco.embedstore.files import read_footer, read_groups
-from surco.embedstore.vectors import KEYS, Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import KEYS, table_vectors
 
 __all__ = ["RowReader"]
 

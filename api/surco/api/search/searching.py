@@ -24,7 +24,8 @@ from surco.embedstore import Contrast, HowFound, SearchError, Store, Table, how_
 from surco.embedstore.asking import Wanted, direction_of
 from surco.embedstore.inverted import stored_lists
 from surco.embedstore.similar import index_for, similar_rows
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["Found", "SearchRequest", "Searching"]
 

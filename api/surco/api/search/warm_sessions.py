@@ -16,7 +16,8 @@ from surco.embedstore import QueryError, Store, connect
 from surco.embedstore.interrupting import interrupting
 from surco.embedstore.predicate import passing_rows
 from surco.embedstore.selection import rows_of
-from surco.embedstore.vectors import KEYS, Source
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import KEYS
 
 __all__ = ["WarmSessions"]
 

@@ -6,7 +6,8 @@ import logging
 import threading
 
 from surco.embedstore import EmbedstoreError, Store
-from surco.embedstore.vectors import source_of, table_vectors
+from surco.embedstore.vector_sources import source_of
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["SearchFiles"]
 

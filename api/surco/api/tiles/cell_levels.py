@@ -29,7 +29,8 @@ from surco.api.tiles.mercator import (
 )
 from surco.api.tiles.shapes import Shapes
 from surco.embedstore.cells import parents_of, resolutions_of
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["CellLevels", "Level", "cell_levels"]
 

@@ -15,7 +15,8 @@ from surco.api.tiles.columns import Column
 from surco.api.tiles.ground import Ground, means, painted_png
 from surco.api.tiles.styles import ClassColours, Colours
 from surco.api.tiles.tile_tables import CellsTable, Outlined, ParcelsTable, Pictured
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 from surco.viewer import ClassStyle
 
 __all__ = ["CompareMap"]

@@ -18,7 +18,8 @@ from surco.api.tiles.table_columns import NO_NDVI, table_columns
 from surco.api.tiles.tile_tables import CellsTable, Outlined, ParcelsTable, Pictured, tile_table
 from surco.embedstore import Season, dequantize
 from surco.embedstore.scales import row_scales
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 from surco.viewer import PrincipalAxes, principal_axes
 
 __all__ = ["GROUND_STYLES", "Ground", "ground_of", "means", "painted_png", "rounded"]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surco.embedstore.sidecar import drop_older, ensure_sidecar
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["Allocate", "Arrays", "kept_arrays"]
 

@@ -16,7 +16,7 @@ from surco.api.tiles.kept_arrays import Allocate, Arrays, kept_arrays
 from surco.api.tiles.mercator import WORLD, interleaved, to_units
 from surco.api.tiles.shapes import Shapes, spread
 from surco.embedstore.files import read_rows
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["BANDS", "MOST_OF_A_TILE", "ParcelLevel", "ParcelLevels", "parcel_levels"]
 

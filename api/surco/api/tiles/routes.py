@@ -13,7 +13,7 @@ from surco.api.tiles.map_routes import map_tile_routes
 from surco.api.tiles.tile_service import TileService
 from surco.api.web.server import Server
 from surco.embedstore import Table
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 __all__ = ["TileService", "tile_routes", "warm_tiles"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from surco.api.tiles.kept_arrays import Allocate, kept_arrays
 from surco.embedstore.files import read_rows
-from surco.embedstore.vectors import Source
+from surco.embedstore.vector_sources import Source
 
 __all__ = ["NO_NDVI", "TableColumns", "table_columns"]
 

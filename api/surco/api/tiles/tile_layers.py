@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from surco.api.map_products.maps_asked import ClassHead, MapAsked, OpenMap, open_map
+from surco.api.map_products.map_heads import ClassHead
+from surco.api.map_products.maps_asked import MapAsked, OpenMap, open_map
 from surco.api.maps import adapter_model
 from surco.api.refusals import InvalidError, UnknownError
 from surco.api.tiles.addresses import TileAddress
@@ -24,7 +25,7 @@ from surco.api.tiles.tile_tables import Outlined, Pictured
 from surco.api.tiles.value_maps import ValueMap
 from surco.api.tiles.vector_tile import layer, mended, snapped
 from surco.embedstore import Store, Table
-from surco.embedstore.vectors import source_of
+from surco.embedstore.vector_sources import source_of
 
 __all__ = ["BareMap", "TileLayer", "compare_layer", "map_layer", "table_layer"]
 

@@ -21,7 +21,8 @@ from surco.api.tiles.parcel_levels import ParcelLevels, parcel_levels
 from surco.api.tiles.pixels import one_of_each, unfilled_neighbours
 from surco.api.tiles.shapes import Shapes, spread
 from surco.api.tiles.vector_tile import BUFFER, EXTENT
-from surco.embedstore.vectors import Source, table_vectors
+from surco.embedstore.vector_sources import Source
+from surco.embedstore.vectors import table_vectors
 
 __all__ = ["CellsTable", "Outlined", "ParcelsTable", "Pictured", "TileTable", "tile_table"]
 
