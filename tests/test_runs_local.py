@@ -141,6 +141,23 @@ def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path: Path, undisturbed: d
         ),
         (["encode", "--store", "s"], "Expected --stac and --season, or --plan"),
         (["encode", "--stac", "c", "--season", "2024-25", "--store", "s", "--workers", "2"], "with --plan"),
+        (
+            [
+                "encode",
+                "--region",
+                "CL-ML",
+                "--aoi",
+                "a",
+                "--stac",
+                "c",
+                "--season",
+                "2024-25",
+                "--store",
+                "s",
+            ],
+            "got aoi too",
+        ),
+        (["encode", "--plan", "p", "--region", "CL-ML", "--store", "s"], "got region too"),
         (["run", "status", "s"], "Expected a run in"),
     ],
 )

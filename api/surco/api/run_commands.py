@@ -16,6 +16,7 @@ from surco.api.options import STORE
 from surco.api.planned_runs import CODES, HowToRun, carry_out, describe_holes, describe_run, run_line
 from surco.api.progress import progress_bar
 from surco.embedstore import Store
+from surco.encoder.plan import RunPlan
 from surco.encoder.runs import CancelledRunError, RunFolder, find_run, list_runs, status_of
 
 __all__ = ["RAY", "RETRY_FAILED", "WORKERS", "finish", "run"]
@@ -103,7 +104,7 @@ def cancel(store: Path, key: str | None) -> None:
     )
 
 
-def finish(ctx: click.Context, plan: Path, store: Path, how: HowToRun) -> None:
+def finish(ctx: click.Context, plan: Path | RunPlan, store: Path, how: HowToRun) -> None:
     """Carry out a plan to its end with a bar, say what was done, and exit with the code of how it stands."""
     from surco.api.encoding import describe_report
 
