@@ -18,8 +18,9 @@ from surco.adapters.conformal import class_sets, threshold
 from surco.api.fits.bodies import Asked
 from surco.api.fits.shelf import Shelved
 from surco.api.fits.workshop import Workshop
+from surco.api.growing import note_beside
 from surco.api.refusals import InvalidError, TooLargeError
-from surco.embedstore import Store
+from surco.embedstore import Store, codes_of
 from surco.embedstore.scales import row_scales
 from surco.embedstore.vector_sources import Source, source_of
 from surco.embedstore.vectors import table_vectors
@@ -37,6 +38,7 @@ class _Question:
     scale: npt.NDArray[np.float32]
     called: list[str | None]
     about: dict[str, Any]
+    note: str | None = None
 
 
 def answers_of(shop: Workshop, store: Store, shelved: Shelved, asked: Asked) -> dict[str, Any]:
@@ -66,7 +68,9 @@ def answers_of(shop: Workshop, store: Store, shelved: Shelved, asked: Asked) -> 
     for at, answer in zip(seen.tolist(), said, strict=True):
         found[at]["answer"] = answer
     about = {"adapter": shelved.name, "version": shelved.version, "coverage": asked.coverage}
-    return about | question.about | {"answers": found}
+    notes = [] if question.note is None else [question.note]
+    told = {"notes": [str(note) for note in notes], "said": codes_of(notes)}
+    return about | question.about | told | {"answers": found}
 
 
 def _check(asked: Asked, most: int) -> None:
@@ -112,7 +116,8 @@ def _places(shop: Workshop, store: Store, shelved: Shelved, asked: Asked) -> _Qu
     there = np.maximum(rows, 0)
     factor = np.where(rows >= 0, scale[there], 0).astype(np.float32)
     about = {"season": source.info.season, "unit": source.table, "resolution": source.info.resolution}
-    return _Question(held.embedding[there], factor, called, about)
+    note = note_beside(shelved.card, shelved.name, source.info, store.start_month)
+    return _Question(held.embedding[there], factor, called, about, note)
 
 
 def _text(value: object) -> str | None:
