@@ -296,10 +296,10 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_memory_does_not_grow_with_the_map(tmp_path: Path) -> None:
-    """A map of 200,000 cells takes hardly more memory than one of 60,000: what was sent is not kept."""
+    """A map of 400,000 cells takes a few blocks more than one of 60,000: what was sent is not kept."""
     store = map_store(tmp_path / "store", 200)
     with store.transaction() as tx:
-        for season, count in ((BEFORE, 60_000), (NOW, 200_000)):
+        for season, count in ((BEFORE, 60_000), (NOW, 400_000)):
             rows = cells_batch(cell_ids(count), unit_vectors(count))
             tx.put_cells([rows], model_id=MODEL, season=season, resolution=9)
     words = [
@@ -315,7 +315,7 @@ def test_memory_does_not_grow_with_the_map(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["body"] > 70 and found["grown"] < 0.9 * found["body"], found
+    assert found["body"] > 140 and found["grown"] < 0.7 * found["body"], found
 
 
 def workers() -> int:
