@@ -118,7 +118,11 @@ def scratch(
     label = table.label[train]
     tasks = [
         labelled_task(
-            rows_of(table.series, r), list(table.label[r]), None, encoder.model.config, encoder.device
+            rows_of(table.series, r),
+            list(table.label[r]),
+            None,
+            encoder.model.config,
+            encoder.arithmetic.device,
         )
         for r in (train, test)
     ]
