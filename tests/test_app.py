@@ -16,6 +16,7 @@ import rasterio
 import shapely
 from browser import CROPS, MODEL, SEASON, WILD, Valley, build_valley
 from litestar.testing import TestClient
+from store_builders import cell_ids, cells_batch, unit_vectors
 
 import surco.api
 from surco.api.app import create_app
@@ -23,7 +24,8 @@ from surco.api.kept import Kept
 from surco.api.maps import predict_table, write_map
 from surco.api.refusals import ExportError, SettingsError
 from surco.api.settings import Settings
-from surco.embedstore import StoreError
+from surco.api.viewer_answers import overview
+from surco.embedstore import Store, StoreError
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,19 @@ def test_overview_says_what_is_there(client: TestClient) -> None:
     assert {c["name"] for c in facts["adapters"][0]["classes"]} == {*CROPS, WILD}
     west, south, east, north = facts["bbox"]
     assert west < -71.25 < east and south < -34.985 < north
+
+
+def test_islands_far_out_do_not_make_the_country_small(tmp_path: Path) -> None:
+    """A table of the mainland and Rapa Nui is shown from the mainland's coast on; one of Rapa Nui alone as it is."""
+    islanders, mainlanders = cell_ids(20, lon=-109.35, lat=-27.12), cell_ids(20, lon=-71.2, lat=-35.0)
+    seen = {}
+    for name, cells in (("island", islanders), ("both", sorted(islanders + mainlanders))):
+        store = Store.create(tmp_path / name)
+        with store.transaction() as tx:
+            rows = cells_batch(cells, unit_vectors(len(cells)))
+            tx.put_cells([rows], model_id=MODEL, season=SEASON, resolution=9)
+        seen[name] = overview(store, Settings(store.path))["bbox"]
+    assert seen["island"][2] < -109 < seen["both"][0] < seen["both"][2] and seen["both"][0] < -71.2
 
 
 def test_names_lie_on_the_land_that_is_drawn(client: TestClient) -> None:

@@ -36,7 +36,7 @@ def overview(store: Store, settings: Settings) -> dict[str, Any]:
         "area": settings.area_name,
         "version": store.version,
         "start_month": store.start_month,
-        "bbox": box,
+        "bbox": _mainland(box),
         "grounds": _grounds(tables),
         "seasons": [_season(store, tables, name) for name in store.seasons()],
         "models": store.models(),
@@ -49,6 +49,13 @@ def overview(store: Store, settings: Settings) -> dict[str, Any]:
             "unit": _unit(tables, season, model),
         },
     }
+
+
+def _mainland(box: list[float]) -> list[float]:
+    """What is shown first of a box over Chile: not the sea between the mainland and islands 3,700 km away."""
+    west, south, east, north = box
+    chilean = _ISLANDS[0] <= west and _ISLANDS[1] <= south and east <= _ISLANDS[2] and north <= _ISLANDS[3]
+    return [_CHILE[0], south, east, north] if chilean and west < _CHILE[0] < east else box
 
 
 @lru_cache(maxsize=1)
@@ -69,6 +76,8 @@ def names() -> dict[str, Any]:
 
 
 _CHILE = [-75.7, -55.9, -66.4, -17.5]
+_ISLANDS = (-109.6, -56.6, -66.3, -17.4)
+"""All of Chile, Rapa Nui and Juan Fernández too: west, south, east, north."""
 
 
 def _inside(shape: Any) -> list[float]:
