@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_drivers_killed_at_random(tmp_path: Path, undisturbed: dict[str, str]) -
     store = Store.create(tmp_path / "store")
     for seconds in np.random.default_rng(5).uniform(0.0, 2.0, 2):
         driver = start_driver(store.path, TILES, "LocalPool(1)")
-        folder = wait_for_progress(store)
+        folder = wait_for_progress(store, driver)
         time.sleep(seconds)
         driver.send_signal(signal.SIGKILL)
         driver.wait(timeout=30)
@@ -106,9 +107,9 @@ def test_drivers_killed_at_random(tmp_path: Path, undisturbed: dict[str, str]) -
     assert digests(store) == undisturbed
 
 
-def wait_for_progress(store: Store) -> RunFolder:
-    """The run's folder, once its driver has begun."""
-    until = time.monotonic() + 60
+def wait_for_progress(store: Store, driver: subprocess.Popen[bytes]) -> RunFolder:
+    """The run's folder, once its driver has begun; or has ended, where one before it had done everything."""
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         try:
             folder = find_run(store, None)
@@ -116,7 +117,7 @@ def wait_for_progress(store: Store) -> RunFolder:
             time.sleep(0.05)
             continue
         state = read_state(folder)
-        if state is not None and is_driven(folder, state):
+        if state is not None and (is_driven(folder, state) or driver.poll() is not None):
             return folder
         time.sleep(0.05)
     raise TimeoutError("no driver began")

@@ -36,7 +36,9 @@ def push_store(path: Path, url: str, replace: bool) -> None:
             progress=lambda *now: report(now[0] >> 20, now[1] >> 20, now[2]),
         )
     verb = "is now" if done.changed else "was already"
-    click.echo(f"Version {done.local_version} of {shown(path)} {verb} version {done.remote_version} of {done.url}.")
+    click.echo(
+        f"Version {done.local_version} of {shown(path)} {verb} version {done.remote_version} of {done.url}."
+    )
     click.echo(f"{_moved(done)} sent.")
 
 
@@ -61,7 +63,9 @@ def pull_store(
         )
     verb = "is now" if done.changed else "was already"
     what = "What was asked for of version" if seasons or models else "Version"
-    click.echo(f"{what} {done.remote_version} of {done.url} {verb} version {done.local_version} of {shown(path)}.")
+    click.echo(
+        f"{what} {done.remote_version} of {done.url} {verb} version {done.local_version} of {shown(path)}."
+    )
     click.echo(f"{_moved(done)} fetched.")
 
 

@@ -78,7 +78,7 @@ class TileService:
         self._server = server
         self._opening = ThreadPoolExecutor(2, thread_name_prefix="tile-layers")
         self._drawing = ThreadPoolExecutor(available_threads(), thread_name_prefix="tiles")
-        self._layers: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._layers: OrderedDict[tuple[Hashable, ...], Future[Any]] = OrderedDict()
         self._lock = Lock()
         self.cache = TileCache(self._drawing, server.settings.tile_cache)
 
@@ -108,14 +108,11 @@ class TileService:
         """A tile: 304 where the client has it, 204 where a vector tile is empty, gzip where the client takes it.
 
         Raises:
-            UnknownError: a style that there is not, or a pin to another content than the present one.
+            UnknownError: a style that there is not, or a pin to content that is neither the present one nor held yet.
             BusyError: too many tiles are in line.
         """
         if asked.pin is not None and asked.pin != layer.digest:
-            raise UnknownError(
-                f"Expected v={layer.digest}, which names the present content, got v={asked.pin[:40]!r}. "
-                "Take the address again from tilejson, or leave v out."
-            )
+            layer = self._earlier(layer, asked.pin)
         if asked.form == "png":
             layer.style_of(asked.style)
         zipped = asked.form == "mvt" and "gzip" in request.headers.get("accept-encoding", "")
@@ -152,7 +149,20 @@ class TileService:
         body = layer.vector(asked.tile)
         return gzip.compress(body, _GZIP_LEVEL, mtime=0) if zipped and len(body) > _SMALL else body
 
-    def _layer(self, key: Hashable, open_: Callable[[], Any]) -> Future[Any]:
+    def _earlier(self, layer: Tiled, pin: str) -> Tiled:
+        """The same layer as it was: a page asks for the rest of a map while the next label has already replaced it."""
+        with self._lock:
+            opened = {key: each.result() for key, each in self._layers.items() if _is_open(each)}
+        names = [key[1:] for key, each in opened.items() if each is layer]
+        for key, each in opened.items():
+            if key[1:] in names and each.digest == pin:
+                return cast("Tiled", each)
+        raise UnknownError(
+            f"Expected v={layer.digest}, which names the present content, got v={pin[:40]!r}. "
+            "Take the address again from tilejson, or leave v out."
+        )
+
+    def _layer(self, key: tuple[Hashable, ...], open_: Callable[[], Any]) -> Future[Any]:
         with self._lock:
             future = self._layers.get(key)
             # What failed once may work the next time: a damaged file that was restored.
@@ -162,6 +172,10 @@ class TileService:
             while len(self._layers) > _LAYERS:
                 self._layers.popitem(last=False)
             return future
+
+
+def _is_open(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _headers(key: Hashable, pinned: bool, request: Request[Any, Any, Any]) -> dict[str, str]:
