@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { say } from "./words.js";
 
 const INK = [190, 24, 93];
-const LATE = 2000; // ms by which a slow map may tell of a click later than the page does: the end of a double click is still on its way
+const DOUBLE = 2000; // ms in which a double click that ended a drawing may still reach a map that is drawn slowly, and would zoom it
 const CLOSING = 14; // pixels from the first corner at which a click closes an outline
 const NEAR = 1e-7; // degrees: the clicks of a double click are one corner
 
@@ -13,7 +13,7 @@ const NEAR = 1e-7; // degrees: the clicks of a double click are one corner
 export function startDrawing(kind, { onDone, onEnd }) {
   app.tool?.end?.();
   const corners = [];
-  let at = null, doubled = -LATE;
+  let at = null;
   const show = () => {
     const path = at ? [...corners, at] : corners;
     const ring = kind === "box" && path.length === 2 ? rectangle(...path) : path;
@@ -21,10 +21,10 @@ export function startDrawing(kind, { onDone, onEnd }) {
   };
   const end = (whole = false) => {
     app.map.overlay("drawing", null);
-    setTimeout(() => app.tool || app.map.doubleClickZooms(true), LATE);
+    setTimeout(() => app.tool || app.map.doubleClickZooms(true), DOUBLE);
     app.map.cursor = null;
     removeEventListener("keydown", keys, true);
-    $("map").removeEventListener("dblclick", ended);
+    $("map").removeEventListener("dblclick", finish);
     $("hint").hidden = true;
     if (app.tool === tool) app.tool = null;
     onEnd(whole);
@@ -33,10 +33,6 @@ export function startDrawing(kind, { onDone, onEnd }) {
     if (corners.length < (kind === "polygon" ? 3 : 2)) return;
     end(true);
     onDone(kind === "box" ? rectangle(...corners) : corners);
-  };
-  const ended = () => {
-    doubled = performance.now();
-    finish();
   };
   const keys = (e) => {
     if (e.key === "Escape") end();
@@ -55,7 +51,7 @@ export function startDrawing(kind, { onDone, onEnd }) {
     if (kind === "polygon" && corners.length > 2 && pixels(corners[0], [longitude, latitude]) < CLOSING) return finish();
     corners.push([longitude, latitude]);
     show();
-    if ((kind === "box" && corners.length === 2) || performance.now() - doubled < LATE) finish();
+    if (kind === "box" && corners.length === 2) finish();
   };
   const move = (place) => {
     at = place && corners.length ? [place.longitude, place.latitude] : null;
@@ -66,7 +62,7 @@ export function startDrawing(kind, { onDone, onEnd }) {
   app.map.doubleClickZooms(false);
   app.map.cursor = "crosshair";
   addEventListener("keydown", keys, true);
-  $("map").addEventListener("dblclick", ended);
+  $("map").addEventListener("dblclick", finish);
   $("hint").textContent = say(`draw-${kind}`);
   $("hint").hidden = false;
   $("map").focus({ preventScroll: true });
