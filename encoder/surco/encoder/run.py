@@ -21,7 +21,7 @@ from surco.encoder.levels import require_levels
 from surco.encoder.parcel_index import ParcelIndex
 from surco.encoder.parcels import ParcelError, read_parcels
 from surco.encoder.protocol import Bools, Encoder
-from surco.encoder.reader import shared_reader
+from surco.encoder.reading import ReadCounts
 from surco.encoder.reading.addresses import bare
 from surco.encoder.report import EncodeReport
 from surco.encoder.runkey import run_key
@@ -118,7 +118,7 @@ def encode_store(
         OlderSeasonError: the store has the area as of a later day, and no `force`.
         EmbedstoreError: a store that cannot be written.
     """
-    began, read_before = time.monotonic(), shared_reader().counts
+    began = time.monotonic()
     tell = progress or _silent
     target, work = _plan(str(catalog), season, store, encoder, parcels, erode, resolutions, aoi, kept)
     known = target.report(store)
@@ -127,12 +127,11 @@ def encode_store(
         return replace(known, seconds=time.monotonic() - began)
     if not force:
         refuse_older(store, encoder.model_id, season, target.tables, target.ground)
-    resumed = _perform(target, work, store, tell)
+    resumed, reading = _perform(target, work, store, tell)
     store.clear_staging(target.key)
     written = target.report(store)
     if written is None:
         raise RuntimeError(f"the tables of run {target.key} are not in {store.path} after their transaction")
-    reading = shared_reader().counts - read_before
     return replace(written, already=False, resumed=resumed, seconds=time.monotonic() - began, reading=reading)
 
 
@@ -187,8 +186,8 @@ def _check(season: Season, store: Store, resolutions: Sequence[int]) -> tuple[in
     return levels
 
 
-def _perform(target: Target, work: Work, store: Store, tell: Progress) -> int:
-    """Encode every tile that is not staged yet, and write the tables; returns how many already were."""
+def _perform(target: Target, work: Work, store: Store, tell: Progress) -> tuple[int, ReadCounts]:
+    """Encode every tile that is not staged yet, and write the tables; how many already were, and what was read."""
     tiles = work.tiles
 
     def stage(task: Task, text: str) -> None:
@@ -200,7 +199,7 @@ def _perform(target: Target, work: Work, store: Store, tell: Progress) -> int:
         resumed = do_all(work, folder, InProcess(stage), lambda: encoder, driver, _AT_ONCE, _silent)
         tell(len(tiles), len(tiles), "writing tables")
         commit(target, folder.tiles, [tile.name for tile in tiles], (), store)
-    return resumed
+    return resumed, driver.state.reading
 
 
 def _sources(catalog: str, scenes: Sequence[Scene]) -> tuple[str, ...]:
