@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CROPS, Valley, build_valley, serving
-from looking import Look, chromium, looking
+from looking import Look, looking
 from playwright.sync_api import Browser
 
 from surco.api import Settings
@@ -40,13 +40,6 @@ def _is(
 ) -> np.ndarray[Any, Any]:
     colour = np.array(rgb(class_styles([name])[0].colour))
     return np.asarray(np.abs(picture - (OPACITY * colour + (1 - OPACITY) * ground)).max(axis=2) <= near)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, drawing in software."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from browser import CORNER, STEP, build_valley, serving
-from looking import Look, chromium, looking, soon
+from looking import Look, looking, soon
 from playwright.sync_api import Browser
 
 from surco.api import Settings
@@ -18,13 +18,6 @@ from surco.api import Settings
 pytestmark = pytest.mark.browser
 
 AREAS = "/maps/crops/2024-25/areas"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import shapely
 from browser import build_valley, serving
 from field_scenes import CRS, field_catalog, field_numbers
-from looking import Look, chromium, looking, soon
+from looking import Look, looking, soon
 from playwright.sync_api import Browser
 from stac_catalogs import LEFT, TOP
 
@@ -25,13 +25,6 @@ pytestmark = pytest.mark.browser
 
 LON, LAT = (float(x) for x in project(shapely.Point(LEFT + 480, TOP - 480), CRS, "OGC:CRS84").coords[0])
 """Middle of the scenes."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

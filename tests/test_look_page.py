@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from browser import CROPS, build_valley, serving
-from looking import Look, chromium, looking
+from looking import Look, looking
 from playwright.sync_api import Browser
 
 from surco.adapters import CropTypeAdapter, save_adapter
@@ -17,13 +17,6 @@ from surco.viewer import class_styles, rgb
 pytestmark = pytest.mark.browser
 
 MIDDLE_OF_P003 = "-71.25423,-34.98963"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

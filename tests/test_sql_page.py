@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from browser import build_valley, serving
-from looking import Look, chromium, looking, soon
+from looking import Look, looking, soon
 from playwright.sync_api import Browser
 
 from surco.api import Settings
@@ -17,13 +17,6 @@ from surco.api import Settings
 pytestmark = pytest.mark.browser
 
 PINK = np.array([190, 24, 93])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 import shapely
 from browser import Valley, build_valley, serving
 from fit_builders import key
-from looking import Look, chromium, looking
+from looking import Look, looking
 from playwright.sync_api import Browser, Download
 
 from surco.api import Settings
@@ -26,13 +26,6 @@ VIEW = (-71.2570, -34.9866, 15.0)
 HERE = f"tab=teach&lang=en&unit=parcels&at={','.join(map(str, VIEW))}"
 LEFT = 330  # pixels of the controls
 TAUGHT = "#teach-standing[data-state=taught]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

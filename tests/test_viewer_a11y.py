@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from browser import build_valley, serving
-from looking import Look, chromium, looking
+from looking import Look, looking
 from playwright.sync_api import Browser
 
 from surco.api import Settings
@@ -21,13 +21,6 @@ pytestmark = pytest.mark.browser
 PLACE = "-71.254350,-34.989400"
 RUN = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
 SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all states."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

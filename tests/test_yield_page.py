@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from browser import serving
-from looking import Look, chromium, looking, soon
+from looking import Look, looking, soon
 from map_stores import BEFORE, NOW, TALCA, map_store
 from playwright.sync_api import Browser
 
@@ -18,13 +18,6 @@ pytestmark = pytest.mark.browser
 
 HERE = f"adapter=yields&unit=cells&season={NOW.name}&at={TALCA[0]},{TALCA[1]},13"
 VALUES = f"/maps/yields/{NOW.name}/values"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

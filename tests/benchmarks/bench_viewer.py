@@ -10,16 +10,13 @@ process is printed beside frames: it says what a frame costs when the machine is
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from benchmarks.bench_tiles import store
 from benchmarks.measure import print_table
 from browser import serving
-from looking import chromium
 from playwright.sync_api import Browser, Page
 
 from surco.api import Settings
@@ -56,13 +53,6 @@ FRAMES = """([move, seconds]) => new Promise((done) => {
     };
     requestAnimationFrame(frame);
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, drawing in software."""
-    with chromium() as browser:
-        yield browser
 
 
 def test_frames(store: Store, browser: Browser) -> None:
