@@ -16,6 +16,7 @@ from surco.encoder.finetune.closed_head import ClosedHead, chosen_head, folds_of
 from surco.encoder.finetune.errors import FineTuneError
 from surco.encoder.finetune.tasks import Task, task_vectors
 from surco.encoder.model import SeriesEncoder
+from surco.encoder.network import Branch
 
 __all__ = ["UPDATES", "InnerLoop", "Update", "descend", "head_for", "updated_parameters"]
 
@@ -65,7 +66,9 @@ def updated_parameters(model: SeriesEncoder, update: Update) -> list[nn.Paramete
         return list(model.parameters())
     modules: list[nn.Module] = [model.assemble]
     if update == "head":
-        modules += [model.taught, model.straight, model.learned]
+        branches = [model.learned, *[model.drilled] * bool(model.config.drilled)]
+        modules += [model.taught, model.straight]
+        modules += [b.head if isinstance(b, Branch) else b for b in branches]
     return [p for module in modules for p in module.parameters()]
 
 
