@@ -74,7 +74,6 @@ def configurations(config: PretrainConfig) -> dict[str, Change]:
         FULL: Change(),
         "another seed": Change((f"seed={config.seed + 1}",)),
         **without,
-        "without drills": Change(("model.drilled=0",)),
         "no teacher": Change(teacher=False),
         "no real labels": Change(real_labels=False),
         "no simulated series": Change(simulated=False),
@@ -82,6 +81,7 @@ def configurations(config: PretrainConfig) -> dict[str, Change]:
         **dict(_dimensions(config)),
         "hidden 0.5": Change(("hidden=0.5",)),
         "no thinned view": Change(("thinned=0",)),
+        "no prefixes": Change((f"prefixes=({config.model.learned},)",)),
     }
 
 

@@ -27,7 +27,7 @@ from surco.encoder.pretrain import PretrainConfig, read_corpora
 from surco.encoder.pretrain.assembling import assemble
 from surco.encoder.pretrain.lessons import prepare_lessons
 
-SETTINGS = ("blend", "metric", "carry", "around", "power", "focus", "level", "seed")
+SETTINGS = ("blend", "carry", "around", "power", "focus", "level", "seed")
 """Fields of `PretrainConfig` that decide the last layer."""
 ADDED = ("format", "parameters", "sha256", "config")
 """What `save_checkpoint` writes into a card by itself."""
@@ -62,7 +62,6 @@ def assemble_again(
         lessons,
         taught=float(config.lesson > 0.0),
         learned=config.blend,
-        drilled=config.metric,
         season=config.carry,
         around=config.around,
         power=config.power,

@@ -1,7 +1,7 @@
 """A training recipe that can be changed from the command line.
 
 A change is `name=value`, where name is a field of `PretrainConfig`, or of its `ModelConfig` after `model.`, and value
-is a Python literal of the field's type: `reconstruct=5`, `model.dimension=32`, `model.seen=(2, 3)`.
+is a Python literal of the field's type: `reconstruct=5`, `model.dimension=32`, `prefixes=(16, 32)`.
 """
 
 from __future__ import annotations

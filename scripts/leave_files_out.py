@@ -5,8 +5,7 @@
     python scripts/evaluate_encoder.py ../shared/data/samples/*.parquet --model scratch/left_out --measure all
 
 Three models, each without two tables (`--one-by-one`: one model a table), are kept in `--out`. A model that is there is
-not trained again unless the recipe or the code of training has changed; a stopped run goes on where it was. The drills,
-which look at no table, are done once for all models and kept beside the folder.
+not trained again unless the recipe or the code of training has changed; a stopped run goes on where it was.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import argparse
 import ast
 import hashlib
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -45,12 +43,7 @@ PAIRS = (
 def code_digest() -> str:
     """Digest of the code that decides a model, without comments and docstrings."""
     room = Path(surco.encoder.__file__).parent
-    paths = [
-        room / "model.py",
-        room / "network.py",
-        *sorted(room.glob("pretrain/*.py")),
-        *sorted(room.glob("simulate/*.py")),
-    ]
+    paths = [room / "model.py", *sorted(room.glob("pretrain/*.py")), *sorted(room.glob("simulate/*.py"))]
     return hashlib.sha256("".join(_code(path) for path in paths).encode()).hexdigest()[:16]
 
 
@@ -101,28 +94,15 @@ def train_without(samples: Path, left_out: Sequence[str], recipe: Recipe, out: P
     began = time.monotonic()
     datasets = corpora(samples, left_out, recipe)
     teacher = load_encoder(recipe.teacher) if recipe.teacher else None
-    kept = out.parent
-    result = train(
-        recipe.config,
-        datasets,
-        _progress(path.stem),
-        teacher=teacher,
-        cache=kept / "teacher",
-        state=state,
-        drills=kept / f"drills.{_drilled(recipe)}.state",
-    )
+    answers = path.parent.parent / "teacher"
+    result = train(recipe.config, datasets, _progress(path.stem), teacher=teacher, cache=answers, state=state)
     losses = {k: round(float(np.mean(v[-100:])), 4) for k, v in result.history.items()}
     seconds = round(time.monotonic() - began)
     data = {d.name: len(d.label) for d in datasets}
     card = {"model_id": name, **wanted, "data": data, "final_loss": losses, "seconds": seconds}
     save_checkpoint(path, result.model, card)
-    shutil.rmtree(state, ignore_errors=True)
+    state.unlink(missing_ok=True)
     return True
-
-
-def _drilled(recipe: Recipe) -> str:
-    """Digest of what the drills, which all models of a recipe share, may depend on."""
-    return hashlib.sha256(json.dumps([recipe.plain()["config"], code_digest()]).encode()).hexdigest()[:12]
 
 
 def _progress(name: str, every: int = 200) -> Callable[[int, int, str], None]:

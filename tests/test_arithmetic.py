@@ -206,18 +206,11 @@ def by_hand(c: ModelConfig, dates: int = 12) -> int:
     """Multiplications and additions of the matrix products of one series."""
     tracks, seen = 2 * len(c.seen), len(c.seen) + len(c.weather)
     grid = 2 * dates * c.bins * seen  # kernel weights times values, and times their flags
-    sizes = (
-        (c.width, c.hidden, c.taught),
-        *((w, h, n) for (w, h, _), n in zip(c.branches, (c.learned, c.drilled), strict=True)),
-    )
-    trunks = 0
-    for width, hidden, numbers in sizes:
-        trunks += 3 * (tracks + 4) * width * c.bins + c.depth * (3 + 1) * width**2 * c.bins
-        trunks += width * c.bins * hidden + hidden * numbers
+    conv = 3 * (tracks + 4) * c.width * c.bins + c.depth * (3 + 1) * c.width**2 * c.bins
+    heads = c.width * c.bins * c.hidden + c.hidden * (c.taught + c.learned)
     straight = (tracks * c.bins + 4) * c.taught
-    said = c.taught + c.learned + c.drilled
-    last = c.taught * c.season + (said + c.season + c.surroundings) * c.dimension
-    return 2 * (grid + trunks + straight + last)
+    last = c.taught * c.season + (c.taught + c.learned + c.season + c.surroundings) * c.dimension
+    return 2 * (grid + conv + heads + straight + last)
 
 
 @pytest.mark.parametrize("config", [ModelConfig(), SMALL], ids=["nano", "small"])

@@ -19,9 +19,7 @@ from surco.encoder.pretrain import PretrainConfig
 from surco.encoder.samples import SampleSeries
 
 SCRIPTS = str(Path(__file__).resolve().parents[1] / "scripts")
-TINY = PretrainConfig(
-    model=ModelConfig(width=16, depth=1), drills=0, label_steps=2, steps=2, batch=24, warmup=1
-)
+TINY = PretrainConfig(model=ModelConfig(width=16, depth=1), steps=2, batch=24, warmup=1)
 NAMES = ("north", "south")
 
 
@@ -323,10 +321,6 @@ def test_ablation_goes_on_where_it_was(
         "model.width=16",
         "--set",
         "batch=24",
-        "--set",
-        "drills=1",
-        "--set",
-        "label_steps=2",
     ]
     options += ["--episodes", "2", "--halves", "2", "--shots", "1", "--cache", str(tmp_path / "raw.json")]
     wanted = ["--only", "full", "dimension 16", "--add", "light", "reconstruct=1"]
@@ -353,7 +347,7 @@ def test_objectives_are_ablated_where_there_are_any() -> None:
     from ablate import configurations
     from encoder_recipes import Recipe
 
-    base = replace(PretrainConfig(), spread=0.0, agree=0.2)
+    base = replace(PretrainConfig(), spread=0.0, agree=0.2, prefixes=(16, 32, 64))
     found = configurations(base)
     assert "without agree" in found
     assert "without spread" not in found

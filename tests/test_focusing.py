@@ -61,7 +61,7 @@ def test_season_surroundings_and_focus_enter_the_last_layer() -> None:
     sets = [
         replace(x, static=torch.from_numpy(rng.uniform(0, 900, x.static.shape).astype("f4"))) for x in sets
     ]
-    start = CONFIG.model.taught + CONFIG.model.learned + CONFIG.model.drilled
+    start = CONFIG.model.taught + CONFIG.model.learned
     end = start + CONFIG.model.season
     seen = []
     for season, around, focus in ((0.0, 0.0, 0.0), (0.5, 0.3, 0.0), (0.5, 0.3, 0.5)):

@@ -1,7 +1,5 @@
 """Series of the synthetic country."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -71,36 +69,6 @@ def test_zones_are_episodes():
         assert counts.min() >= 5
         assert np.ptp(s.lonlat[s.zone == zone, 1]) < 1.5
         assert set(names) <= set(CROPS)
-
-
-def test_made_up_countries_share_their_classes():
-    """Four zones make a country: the same classes, alike in its zones, and other things from country to country."""
-    s = simulate_series(192 * 12, seed=5, climate="central", made_up=True)
-    np.testing.assert_array_equal(s.country, s.zone // 4)
-    curves: dict[str, list[np.ndarray]] = {}
-    within, between = [], []
-    for country in np.unique(s.country):
-        here = s.country == country
-        sets = [set(s.label[here & (s.zone == z)]) for z in np.unique(s.zone[here])]
-        assert sets[0] == sets[1] == sets[2] == sets[3]
-        assert 6 <= len(sets[0]) <= 19
-        for name in sets[0]:
-            rows = here & (s.label == name)
-            zones = [np.nanmedian(s.values[rows & (s.zone == z), :, 3], 0) for z in np.unique(s.zone[here])]
-            within += [np.abs(a - b).mean() for a, b in itertools.combinations(zones, 2)]
-            curves.setdefault(name, []).append(np.mean(zones, axis=0))
-    for found in curves.values():
-        between += [np.abs(a - b).mean() for a, b in itertools.combinations(found, 2)]
-    assert np.median(between) > 1.5 * np.median(within)
-
-
-def test_listed_classes_are_countries_of_one_zone():
-    """Without made-up countries every zone is its own, and made-up series are as reproducible as listed ones."""
-    s = simulate_series(600, seed=1)
-    np.testing.assert_array_equal(s.country, s.zone)
-    a, b = (simulate_series(900, seed=3, made_up=True) for _ in range(2))
-    np.testing.assert_array_equal(a.values, b.values)
-    np.testing.assert_array_equal(a.label, b.label)
 
 
 def test_all_classes_grow_somewhere():
@@ -192,7 +160,6 @@ def test_one_series_on_one_date():
         ({"n": 0}, "at least one series; got n=0"),
         ({"n": 5, "climate": "tropic"}, "got 'tropic'; choose"),
         ({"n": 5, "classes": ["banana"]}, r"got \['banana'\]; choose among"),
-        ({"n": 5, "classes": ["oats"], "made_up": True}, r"no classes .* got \['oats'\]"),
         ({"n": 5, "classes": []}, r"class names .* got \[\]"),
         ({"n": 5, "dates": np.arange(3)}, "expected dates as datetime64"),
         ({"n": 5, "dates": np.tile(MONTHS, (4, 1))}, "each of 5 series; got 4 rows"),

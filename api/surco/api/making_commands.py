@@ -52,9 +52,7 @@ def embed(
     show_default=True,
     help="Series of each of four synthetic sets; 0 for none.",
 )
-@click.option("--drills", type=click.IntRange(min=0), help="Steps on tasks of made-up countries.")
-@click.option("--label-steps", type=click.IntRange(min=0), help="Steps on labelled series.")
-@click.option("--steps", type=click.IntRange(min=1), help="Steps on what teachers say.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps; those of the shipped encoder if left out.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--teacher", help="Published encoder to learn from: presto or galileo-nano (SURCO_WEIGHTS).")
 def pretrain(
@@ -63,16 +61,11 @@ def pretrain(
     name: str,
     without: tuple[str, ...],
     simulated: int,
-    drills: int | None,
-    label_steps: int | None,
     steps: int | None,
     seed: int,
     teacher: str | None,
 ) -> None:
-    """Train an encoder in three stages; stopped, the same command goes on.
-
-    Steps that are left out are those of the shipped encoder.
-    """
+    """Train an encoder on labelled series; stopped, the same command goes on."""
     from surco.api.pretraining import pretrain
 
     with progress_bar("pretrain") as report:
@@ -82,8 +75,6 @@ def pretrain(
             name=name,
             without=without,
             simulated=simulated,
-            drills=drills,
-            label_steps=label_steps,
             steps=steps,
             seed=seed,
             teacher=teacher,

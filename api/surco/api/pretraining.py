@@ -20,8 +20,6 @@ def pretrain(
     name: str,
     without: tuple[str, ...] = (),
     simulated: int = 30_000,
-    drills: int | None = None,
-    label_steps: int | None = None,
     steps: int | None = None,
     seed: int = 0,
     teacher: str | None = None,
@@ -29,9 +27,8 @@ def pretrain(
 ) -> str:
     """Train an encoder and write `out` (safetensors), its card (`.json`) and its loss curves (`.png`).
 
-    The states are kept in the folder `out` + `.state`, and the teacher's answers in `out` + `.teacher`, until the run
-    is done; the same command goes on from them. `teacher` is a name for `load_encoder`;
-    `drills`, `label_steps` and `steps` are those of the stages, as `PretrainConfig` has them where they are None.
+    The state is kept in `out` + `.state`, and the teacher's answers in `out` + `.teacher`, until the run is done; the
+    same command goes on from them. `teacher` is a name for `load_encoder`.
 
     Returns:
         What was done, for people.
@@ -53,14 +50,9 @@ def pretrain(
         train,
     )
 
-    usual = PretrainConfig()
-    config = replace(
-        usual,
-        seed=seed,
-        drills=usual.drills if drills is None else drills,
-        label_steps=usual.label_steps if label_steps is None else label_steps,
-        steps=usual.steps if steps is None else steps,
-    )
+    config = replace(PretrainConfig(), seed=seed)
+    if steps is not None:
+        config = replace(config, steps=steps)
     taught_by = None if teacher is None else load_encoder(teacher)
     datasets = [*read_corpora(samples, without), *(simulated_corpora(simulated, seed) if simulated else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +71,8 @@ def pretrain(
     }
     save_checkpoint(out, result.model, card)
     draw_curves(result.history, out.with_suffix(".png"))
-    shutil.rmtree(state, ignore_errors=True)
+    state.unlink(missing_ok=True)
     shutil.rmtree(answers, ignore_errors=True)
-    took = (
-        f"{config.drills} + {config.label_steps} + {config.steps} steps in {time.monotonic() - began:.0f} s"
+    return (
+        f"{name}: {config.steps} steps on {len(datasets)} sets in {time.monotonic() - began:.0f} s -> {out}"
     )
-    return f"{name}: {took} on {len(datasets)} sets -> {out}"

@@ -22,17 +22,8 @@ FORMAT = 1
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the weights that the package ships."""
 
-_UNSAID = {
-    "branches": (),
-    "drilled": 0,
-    "carried": False,
-    "weather": (),
-    "weather_centre": (),
-    "weather_scale": (),
-}
-"""What a card means that does not name them: vectors of fewer parts from one trunk (up to surco-nano-5)."""
-_TRUNK = ("enter", "phase", "blocks", "gather")
-"""Names of the trunk's tensors before it was a module of its own (up to surco-nano-5)."""
+_HEADS_ONLY = {"carried": False, "weather": (), "weather_centre": (), "weather_scale": ()}
+"""What a card means that was written before vectors held more than the two heads (up to surco-nano-4)."""
 
 
 def save_checkpoint(path: Path, model: SeriesEncoder, card: Mapping[str, Any]) -> None:
@@ -88,18 +79,13 @@ def load_checkpoint(path: Path) -> tuple[SeriesEncoder, dict[str, Any]]:
             f"Expected {path.name} with the SHA-256 of its card, got other bytes. Fetch the model again."
         )
     model = SeriesEncoder(config_from_json(card["config"]))
-    tensors = {_name(k): v.to(torch.float32) for k, v in load_tensors(blob).items()}
-    model.load_state_dict(tensors, strict=True)
+    model.load_state_dict({k: v.to(torch.float32) for k, v in load_tensors(blob).items()}, strict=True)
     return model.eval(), card
-
-
-def _name(key: str) -> str:
-    return f"trunk.{key}" if key.split(".")[0] in _TRUNK else key
 
 
 def config_from_json(raw: Mapping[str, Any]) -> ModelConfig:
     """A config from its JSON form: lists become tuples; an unknown key is an error, never dropped in silence."""
-    raw = {**_UNSAID, **raw}
+    raw = {**_HEADS_ONLY, **raw}
     known = {f.name for f in dataclasses.fields(ModelConfig)}
     if unknown := sorted(set(raw) - known):
         raise ModelError(

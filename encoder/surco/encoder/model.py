@@ -1,7 +1,7 @@
-"""The encoder: a series of composites in, one unit vector out.
+"""The network: a series of composites in, one unit vector out. Imports torch and nothing of ours.
 
 Shapes: N series, T dates, C channels, K bins of the season, W width, P components of what is taught, L numbers learned
-from labels, M numbers drilled on made-up countries, D dimension. `valid` is True where usable.
+from labels, D dimension. `valid` is True where usable.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surco.encoder.network import Branch, Trunk
-
-__all__ = ["ModelConfig", "SeriesEncoder", "add_indices", "looks", "season_grid"]
+__all__ = ["ModelConfig", "SeriesDecoder", "SeriesEncoder"]
 
 YEAR_DAYS = 365.2425
 INDICES = 3
 """NDVI, NDMI and VH - VV follow the channels."""
 TERRAIN = 2
 """Elevation and slope."""
-PLACE = 2 * TERRAIN
-"""They and whether they are known."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +30,7 @@ class ModelConfig:
     ones, then NDVI, NDMI, VH - VV): weather is left out, because scenes do not bring it. `centre` and `scale` bring
     them to unit size, reflectances (the first `reflectances` channels) after a square root. `reach` and `gap` are days:
     the width of the kernel that spreads a date over the season, and how far from a date a bin still counts as measured.
-    `taught` numbers follow teachers, `learned` ones labels of real places, `drilled` ones tasks of made-up countries.
-    `width`, `depth`, `hidden` and `dropout` are the trunk's below the taught numbers; `branches` are width, hidden size
-    and dropout of the trunks below the learned and the drilled ones (empty in models up to surco-nano-5, which are no
-    longer trained: what is learned shares the first trunk). The vector is `dimension` components of all of them, of the
+    `taught` numbers follow teachers, `learned` ones follow labels; the vector is `dimension` components of both, of the
     season itself where `carried`, and of the surroundings: the terrain, and the season of the channels in `weather`,
     which no layer but the last looks at.
     """
@@ -73,8 +66,6 @@ class ModelConfig:
     hidden: int = 384
     taught: int = 128
     learned: int = 64
-    drilled: int = 64
-    branches: tuple[tuple[int, int, float], ...] = ((64, 128, 0.15), (96, 256, 0.05))
     dimension: int = 64
     dropout: float = 0.05
     carried: bool = True
@@ -135,80 +126,74 @@ def season_grid(
     return torch.where(measured, total / mass.clamp_min(1e-9), torch.zeros_like(total)), measured
 
 
-def looks(grid: Tensor, measured: Tensor, static: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
-    """What a trunk takes of a grid (N, K, C), its validity and the terrain (N, 2).
+class Block(nn.Module):
+    """One residual block of a convolution around the circle of the season."""
 
-    The channels seen beside their validity, (N, K, 2 * seen), and the terrain beside whether it is known, (N, PLACE).
-    """
-    grid, measured = (x[..., : len(config.seen)] for x in (grid, measured))
-    known = torch.isfinite(static)
-    terrain = (torch.nan_to_num(static) / static.new_tensor([1000.0, 10.0])).clamp(-1.0, 5.0) * known
-    place = torch.cat([terrain, known.to(grid.dtype)], dim=1)
-    return torch.cat([grid, measured.to(grid.dtype)], dim=2), place
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.mix = nn.Conv1d(width, width, 3, padding=1, padding_mode="circular")
+        self.dropout = nn.Dropout(dropout)
+        self.down = nn.Conv1d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, W, K) -> (N, W, K)."""
+        out: Tensor = x + self.down(self.dropout(F.gelu(self.mix(self.norm(x)))))
+        return out
 
 
 class SeriesEncoder(nn.Module):
-    """Series -> unit vector: three small networks over the season's grid, each with its own teacher.
+    """Series -> unit vector: convolutions over the season's grid, its validity and the terrain.
 
-    What teachers say (`taught`) has a linear path from the grid beside the trunk's, because half of it, the season's
-    principal components, is linear where all is measured. What labels and drills teach (`learned`, `drilled`) has
-    trunks of its own: errors that are not shared leave more in the end (see docs/log.md). `assemble` turns the heads,
-    the season itself and the surroundings into the vector; it is set in closed form after training (see
-    `pretrain.assembling`). What was not measured enters as zero with a zero flag beside it, so that a missing band,
-    month or sensor is told apart from a dark one.
+    Two heads share the trunk. `taught` has a linear path from the grid beside the trunk's, because half of what it is
+    taught, the season's principal components, is linear where all is measured. `assemble` turns both heads, the season
+    itself and the surroundings into the vector; it is set in closed form after training (see `pretrain.assembling`).
+    What was not measured enters as zero with a zero flag beside it, so that a missing band, month or sensor is told
+    apart from a dark one.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        shape = 2 * len(config.seen), PLACE, config.bins, config.depth
-        self.trunk = Trunk(*shape, config.width, config.hidden, config.dropout)
+        tracks = 2 * len(config.seen)
+        self.enter = nn.Conv1d(tracks + 4, config.width, 3, padding=1, padding_mode="circular")
+        self.phase = nn.Parameter(0.02 * torch.randn(config.width, config.bins))
+        self.blocks = nn.Sequential(*(Block(config.width, config.dropout) for _ in range(config.depth)))
+        self.gather = nn.Sequential(
+            nn.LayerNorm(config.width * config.bins),
+            nn.Linear(config.width * config.bins, config.hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+        )
         self.taught = nn.Linear(config.hidden, config.taught)
-        self.straight = nn.Linear(2 * len(config.seen) * config.bins + PLACE, config.taught, bias=False)
-        self.learned: Branch | nn.Linear
-        if config.branches:
-            self.learned = Branch(Trunk(*shape, *config.branches[0]), config.learned)
-        else:
-            self.learned = nn.Linear(config.hidden, config.learned)
-        if config.drilled:
-            self.drilled = Branch(Trunk(*shape, *config.branches[1]), config.drilled)
+        self.straight = nn.Linear(tracks * config.bins + 4, config.taught, bias=False)
+        self.learned = nn.Linear(config.hidden, config.learned)
         if config.carried:
             self.fill = nn.Linear(config.taught, config.season)
-        heads = config.taught + config.learned + config.drilled
-        parts = heads + config.season * config.carried + config.surroundings
+        parts = config.taught + config.learned + config.season * config.carried + config.surroundings
         self.assemble = nn.Linear(parts, config.dimension)
 
     def through(self, grid: Tensor, measured: Tensor, static: Tensor) -> tuple[Tensor, ...]:
         """What `assemble` takes of a grid (N, K, C), its validity and the terrain (N, 2).
 
-        The heads, (N, P), and (N, L) and (N, M) of unit length, the last where there is one; where carried, the season
-        (N, K * len(seen)) with its gaps filled by what the taught head says (`fill`); and the surroundings (N, S), zero
-        where nothing is known.
+        The two heads, (N, P) and (N, L) of unit length; where carried, the season (N, K * len(seen)) with its gaps
+        filled by what the taught head says (`fill`); and the surroundings (N, S), zero where nothing is known.
         """
-        tracks, place = looks(grid, measured, static, self.config)
-        hidden = self.trunk(tracks, place)
-        heads = [self._taught(hidden, tracks, place)]
-        if isinstance(self.learned, Branch):
-            heads.append(self.learned(tracks, place))
-        else:
-            heads.append(F.normalize(self.learned(hidden), dim=-1))
-        if self.config.drilled:
-            heads.append(self.drilled(tracks, place))
         around = self._surroundings(grid, measured, static)
+        grid, measured = (x[..., : len(self.config.seen)] for x in (grid, measured))
+        known = torch.isfinite(static)
+        terrain = (torch.nan_to_num(static) / static.new_tensor([1000.0, 10.0])).clamp(-1.0, 5.0) * known
+        place = torch.cat([terrain, known.to(grid.dtype)], dim=1)
+        tracks = torch.cat([grid, measured.to(grid.dtype)], dim=2)
+        spread = place[:, None].expand(-1, self.config.bins, -1)
+        trunk = self.blocks(self.enter(torch.cat([tracks, spread], dim=2).transpose(1, 2)) + self.phase)
+        hidden = self.gather(trunk.flatten(1))
+        straight = self.straight(torch.cat([tracks.flatten(1), place], dim=1))
+        taught, learned = self.taught(hidden) + straight, F.normalize(self.learned(hidden), dim=-1)
         if not self.config.carried:
-            return *heads, around
-        seen = len(self.config.seen)
-        known, own = measured[..., :seen].flatten(1), grid[..., :seen].flatten(1)
-        return *heads, torch.where(known, own, self.fill(heads[0])), around
-
-    def teach(self, grid: Tensor, measured: Tensor, static: Tensor) -> Tensor:
-        """What the taught head says, arguments as `through`; nothing else is worked out."""
-        tracks, place = looks(grid, measured, static, self.config)
-        return self._taught(self.trunk(tracks, place), tracks, place)
-
-    def _taught(self, hidden: Tensor, tracks: Tensor, place: Tensor) -> Tensor:
-        out: Tensor = self.taught(hidden) + self.straight(torch.cat([tracks.flatten(1), place], dim=1))
-        return out
+            return taught, learned, around
+        season = torch.where(measured.flatten(1), grid.flatten(1), self.fill(taught))
+        return taught, learned, season, around
 
     def _surroundings(self, grid: Tensor, measured: Tensor, static: Tensor) -> Tensor:
         if not self.config.weather:
@@ -240,3 +225,20 @@ class SeriesEncoder(nn.Module):
         """
         parts = torch.cat(self.parts(values, valid, days, lonlat, static), dim=1)
         return F.normalize(self.assemble(parts), dim=-1)
+
+
+class SeriesDecoder(nn.Module):
+    """What was learned -> the season's grid of all channels seen, scaled as the encoder sees them.
+
+    Linear on purpose: what it can reconstruct lies there as plainly as in principal components.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.net = nn.Linear(config.learned, config.bins * len(config.seen))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(N, L) -> (N, K, len(seen))."""
+        out: Tensor = self.net(vectors * math.sqrt(self.config.learned))
+        return out.view(len(vectors), self.config.bins, len(self.config.seen))

@@ -16,7 +16,6 @@ from surco.encoder.finetune.closed_head import ClosedHead, chosen_head, folds_of
 from surco.encoder.finetune.errors import FineTuneError
 from surco.encoder.finetune.tasks import Task, task_vectors
 from surco.encoder.model import SeriesEncoder
-from surco.encoder.network import Branch
 
 __all__ = ["UPDATES", "InnerLoop", "Update", "descend", "head_for", "updated_parameters"]
 
@@ -66,9 +65,7 @@ def updated_parameters(model: SeriesEncoder, update: Update) -> list[nn.Paramete
         return list(model.parameters())
     modules: list[nn.Module] = [model.assemble]
     if update == "head":
-        branches = [model.learned, *[model.drilled] * bool(model.config.drilled)]
-        modules += [model.taught, model.straight]
-        modules += [b.head if isinstance(b, Branch) else b for b in branches]
+        modules += [model.taught, model.straight, model.learned]
     return [p for module in modules for p in module.parameters()]
 
 

@@ -1,4 +1,4 @@
-"""The last layer, in closed form: the vector is components of the heads, of the season and of the surroundings."""
+"""The last layer, in closed form: the vector is components of both heads, of the season and of the surroundings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def assemble(
     *,
     taught: float,
     learned: float,
-    drilled: float = 0.0,
     season: float = 0.0,
     around: float = 0.0,
     power: float,
@@ -35,7 +34,7 @@ def assemble(
 ) -> None:
     """Set `model.assemble`, and `model.fill` where there is one, from the sets' own series.
 
-    The heads, the season and the surroundings are brought to the same variance within places, times their weight;
+    Both heads, the season and the surroundings are brought to the same variance within places, times their weight;
     the leading `dimension` - 1 components within places are kept, their sizes raised to `power`, beside a constant,
     directions in which classes differ are drawn out a little (`focus`), and all are turned by a random rotation.
     Turned, because a head that standardises each number would else blow the small components up to the size of the
@@ -48,7 +47,6 @@ def assemble(
         lessons: real sets decide where there are any, else the simulated ones.
         taught: weight of the taught head; 0 leaves it out.
         learned: weight of the learned head.
-        drilled: weight of the drilled head, where there is one.
         season: weight of the season itself, gaps filled.
         around: weight of the surroundings, terrain and weather.
         power: of the components' standard deviations; 1 leaves them as they are, 0 would whiten.
@@ -60,15 +58,14 @@ def assemble(
     if model.config.carried:
         _set_fill(model, chosen)
     parts = [_parts(model, x) for x in chosen]
-    config = model.config
-    weights = [taught, learned, *[drilled] * bool(config.drilled), *[season] * config.carried, around]
+    weights = (taught, learned, season, around) if model.config.carried else (taught, learned, around)
     scale = [w * _scale([p[k] for p in parts], chosen) for k, w in enumerate(weights)]
     size = np.repeat(scale, [x.shape[1] for x in parts[0]])
     whole = [np.concatenate(p, axis=1) * size for p in parts]
     covariance = np.mean([within_covariance(v, x.zone) for v, x in zip(whole, chosen, strict=True)], axis=0)
     variance, axes = np.linalg.eigh(covariance)
     axes = axes * variance.clip(1e-9) ** ((power - 1.0) / 2.0)
-    count = config.dimension
+    count = model.config.dimension
     axes = axes[:, ::-1][:, : count - 1]
     if focus:
         sets = [Labelled(v @ axes, x.label, x.zone) for v, x in zip(whole, chosen, strict=True)]

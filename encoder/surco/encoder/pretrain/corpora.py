@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
-
 from surco.encoder.errors import SamplesError
 from surco.encoder.pretrain.corpus import Dataset, from_samples
 from surco.encoder.samples import read_samples
@@ -40,15 +38,7 @@ def read_corpora(folder: Path, without: Collection[str] = ()) -> list[Dataset]:
         weight = 2.0 if len(s.label) > _LARGE else 1.0
         found.append(
             from_samples(
-                path.stem,
-                s.values,
-                s.valid,
-                s.dates,
-                s.lonlat,
-                s.static,
-                s.label.tolist(),
-                weight=weight,
-                place=np.unique(s.group, return_inverse=True)[1],
+                path.stem, s.values, s.valid, s.dates, s.lonlat, s.static, s.label.tolist(), weight=weight
             )
         )
     return found

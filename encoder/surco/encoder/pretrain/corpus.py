@@ -19,10 +19,7 @@ NO_CLASS = ("", "Unknown", "unknown")
 
 @dataclass(frozen=True)
 class Batch:
-    """B series of one set: values, valid (B, T, C), days (B, T), lonlat, static (B, 2), label (-1 none), zone, place.
-
-    The last three are (B,).
-    """
+    """B series of one set: values, valid (B, T, C), days (B, T), lonlat, static (B, 2), label (-1 none), zone (B,)."""
 
     values: Tensor
     valid: Tensor
@@ -31,20 +28,18 @@ class Batch:
     static: Tensor
     label: Tensor
     zone: Tensor
-    place: Tensor
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All fields in order."""
-        return self.values, self.valid, self.days, self.lonlat, self.static, self.label, self.zone, self.place
+        return self.values, self.valid, self.days, self.lonlat, self.static, self.label, self.zone
 
 
 @dataclass(frozen=True)
 class Dataset:
     """One set of series with one legend.
 
-    `weight` is its share of the batches, before normalising over all sets. `zone` numbers worlds of their own, in which
-    a label means something else than in the next: a batch is a few whole zones then, or rows of one where a zone is
-    larger than a batch. `place` numbers the places within a world: what is learned in some is to hold in the others.
+    `weight` is its share of the batches, before normalising over all sets. `zone` numbers places and years that are
+    worlds of their own: a batch is a few whole zones then.
     """
 
     name: str
@@ -57,7 +52,6 @@ class Dataset:
     classes: tuple[str, ...]
     weight: float = 1.0
     zone: np.ndarray | None = None
-    place: np.ndarray | None = None
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Draw about n rows: whole zones, or rows with rare classes oftener (probability ~ root of a class's size)."""
@@ -70,18 +64,16 @@ class Dataset:
 
     def rows(self, rows: np.ndarray) -> Batch:
         """The rows of these numbers, as copies."""
-        none = np.zeros(len(self.label), np.int64)
-        zone, place = (none if x is None else x for x in (self.zone, self.place))
-        arrays = (self.values, self.valid, self.days, self.lonlat, self.static, self.label, zone, place)
+        zone = np.zeros(len(self.label), np.int64) if self.zone is None else self.zone
+        arrays = (self.values, self.valid, self.days, self.lonlat, self.static, self.label, zone)
         return Batch(*(torch.from_numpy(a[rows]) for a in arrays))
 
 
 def _whole_zones(zone: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of so many random zones that they are about n; n rows of one that has more."""
+    """Rows of so many random zones that they are about n."""
     names, sizes = np.unique(zone, return_counts=True)
     count = min(len(names), max(1, round(n / float(sizes.mean()))))
-    rows = np.flatnonzero(np.isin(zone, rng.choice(names, count, replace=False)))
-    return rng.choice(rows, n, replace=False) if count == 1 and len(rows) > n else rows
+    return np.flatnonzero(np.isin(zone, rng.choice(names, count, replace=False)))
 
 
 def from_samples(
@@ -95,7 +87,6 @@ def from_samples(
     *,
     weight: float = 1.0,
     zone: np.ndarray | None = None,
-    place: np.ndarray | None = None,
     least: int = 4,
 ) -> Dataset:
     """A set from the arrays of `SampleSeries` or of the simulator; classes of fewer than `least` rows count as none."""
@@ -115,5 +106,5 @@ def from_samples(
         rows[seen],
         classes,
         weight,
-        *(None if x is None else x[seen].astype(np.int64) for x in (zone, place)),
+        None if zone is None else zone[seen].astype(np.int64),
     )

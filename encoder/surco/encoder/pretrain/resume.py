@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from surco.encoder.errors import ModelError
+from surco.encoder.pretrain.config import PretrainConfig
 
-__all__ = ["History", "check_state", "load_state", "run_name", "save_state"]
+__all__ = ["History", "load_state", "run_name", "save_state"]
 
 History = dict[str, list[float]]
 
 
-def run_name(settings: Mapping[str, Any], datasets: Mapping[str, int]) -> str:
-    """A digest of all that decides a run: its settings (JSON values) and its data sets' names and sizes."""
-    text = json.dumps([settings, datasets], sort_keys=True)
+def run_name(config: PretrainConfig, datasets: dict[str, int]) -> str:
+    """A digest of all that decides a run: its config and its data sets' names and sizes."""
+    text = json.dumps([asdict(config), datasets], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -66,28 +67,10 @@ def load_state(
     Raises:
         ModelError: the file is damaged, or of a run with other settings or data.
     """
-    facts = check_state(path, name)
-    with safe_open(path, "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    learner.load_state_dict(_below("learner.", tensors))
-    state = optimizer.state_dict()
-    state["state"] = _moments(_below("optimizer.", tensors))
-    optimizer.load_state_dict(state)
-    torch.set_rng_state(tensors["random.torch"])
-    generator.set_state(tensors["random.views"])
-    rng.bit_generator.state = facts["numpy"]
-    return int(facts["step"]), facts["history"]
-
-
-def check_state(path: Path, name: str) -> dict[str, Any]:
-    """What a state says beside its tensors.
-
-    Raises:
-        ModelError: the file is damaged, or of a run with other settings or data.
-    """
     try:
         with safe_open(path, "pt") as file:
             facts: dict[str, Any] = json.loads((file.metadata() or {})["surco"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelError(
             f"Expected a training state in {path}, got a file that cannot be read ({error}). "
@@ -98,7 +81,14 @@ def check_state(path: Path, name: str) -> dict[str, Any]:
             f"Expected the state of this run in {path}, got one of a run with other settings or data. "
             "Give the settings it began with, or remove it to start again."
         )
-    return facts
+    learner.load_state_dict(_below("learner.", tensors))
+    state = optimizer.state_dict()
+    state["state"] = _moments(_below("optimizer.", tensors))
+    optimizer.load_state_dict(state)
+    torch.set_rng_state(tensors["random.torch"])
+    generator.set_state(tensors["random.views"])
+    rng.bit_generator.state = facts["numpy"]
+    return int(facts["step"]), facts["history"]
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

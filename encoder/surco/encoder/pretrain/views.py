@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from surco.encoder.channels import GROUPS, INDEX, OPTICAL, RADAR
-from surco.encoder.model import ModelConfig, add_indices, looks, season_grid
 from surco.encoder.pretrain.corpus import Batch
 
-__all__ = ["disturb", "hide", "looked_at", "one_archive", "thin_channels"]
+__all__ = ["disturb", "hide", "thin_channels"]
 
 SENSORS: tuple[tuple[str, ...], ...] = (
     ("red", "nir", "swir16"),
@@ -48,31 +47,17 @@ def _drop_static(static: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(drop, torch.full_like(static, math.nan), static)
 
 
-def _archives(channels: int) -> Tensor:
-    """(A, C) which channels each archive offers: one of `SENSORS`, optical or radar alone, or both."""
-    kinds = [[INDEX[name] for name in names] for names in SENSORS]
-    kinds += [list(OPTICAL), list(RADAR), list(OPTICAL) + list(RADAR)]
-    offered = torch.zeros(len(kinds), channels, dtype=torch.bool)
-    for kind, kept in enumerate(kinds):
-        offered[kind, kept] = True
-    return offered
-
-
 def thin_channels(valid: Tensor, generator: torch.Generator, share: float) -> Tensor:
     """For a `share` of the series keep only what another archive would offer: one sensor, or a few bands."""
-    offered = _archives(valid.shape[-1])
-    chosen = torch.randint(len(offered), (len(valid),), generator=generator)
-    whole = torch.rand(len(valid), generator=generator) >= share
-    out = valid & (offered[chosen] | whole[:, None])[:, None]
-    lost = ~out.flatten(1).any(1)
-    out[lost] = valid[lost]
-    return out
-
-
-def one_archive(valid: Tensor, generator: torch.Generator) -> Tensor:
-    """Of all series keep what one archive would offer, the same for all; a series that has none of it stays whole."""
-    offered = _archives(valid.shape[-1])
-    out = valid & offered[int(torch.randint(len(offered), (1,), generator=generator))]
+    out = valid.clone()
+    kinds = [[INDEX[name] for name in names] for names in SENSORS]
+    kinds += [list(OPTICAL), list(RADAR), list(OPTICAL) + list(RADAR)]
+    chosen = torch.randint(len(kinds), (len(valid),), generator=generator)
+    chosen[torch.rand(len(valid), generator=generator) >= share] = -1
+    for kind, kept in enumerate(kinds):
+        allowed = torch.zeros(valid.shape[-1], dtype=torch.bool)
+        allowed[kept] = True
+        out[chosen == kind] &= allowed
     lost = ~out.flatten(1).any(1)
     out[lost] = valid[lost]
     return out
@@ -108,9 +93,3 @@ def hide(valid: Tensor, generator: torch.Generator, share: float) -> Tensor:
     for i, members in enumerate(groups):
         out[..., members] &= keep[..., i : i + 1]
     return out
-
-
-def looked_at(batch: Batch, shown: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
-    """What a trunk takes of a batch of which `shown` (B, T, C) is looked at."""
-    x, ok = add_indices(batch.values, shown, config)
-    return looks(*season_grid(x, ok, batch.days, batch.lonlat, config), batch.static, config)

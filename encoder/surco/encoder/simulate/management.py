@@ -13,15 +13,14 @@ from surco.encoder.simulate.climate import Climate
 from surco.encoder.simulate.crops import CROPS, PARAMETERS, SHIFT_DAYS, Crop
 from surco.encoder.simulate.surfaces import SOILS
 
-__all__ = ["COLUMN", "Parcels", "draw_parcels", "vary", "zone_means"]
+__all__ = ["Parcels", "draw_parcels"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
 _NAMES = tuple(PARAMETERS)
-COLUMN = {name: i for i, name in enumerate(_NAMES)}
-"""Position of each trait in a table of means."""
-_OWN = [COLUMN[n] for n in ("flooded", "tillage", "water", "snow", "roofs", "cuts", "altitude", "slope")]
+_COLUMN = {name: i for i, name in enumerate(_NAMES)}
+_OWN = [_COLUMN[n] for n in ("flooded", "tillage", "water", "snow", "roofs", "cuts", "altitude", "slope")]
 """Traits that a class never takes over from a class that it resembles."""
 _KIND = np.array([PARAMETERS[n].kind for n in _NAMES])
 
@@ -61,20 +60,17 @@ def draw_parcels(
     crops: npt.NDArray[np.str_],
     rng: np.random.Generator,
     likeness: float = 0.4,
-    means: Floats | None = None,
 ) -> Parcels:
     """Parcels of the given zones (N,) and classes (N,), each zone in its climate.
 
     A class has its own mean in every zone, and a share of the classes (`likeness`) leans towards another of the same
-    kin there, so that they can be told apart less well than in the next zone. `means` (Z, K, P) are the zones' own
-    where they are not those of the listed classes (see `countries`).
+    kin there, so that they can be told apart less well than in the next zone.
     """
     names = list(CROPS)
     index = np.array([names.index(c) for c in crops])
-    if means is None:
-        means = zone_means(climates, likeness, rng)
-    table = vary(means[zone, index], np.array([PARAMETERS[n].parcel for n in _NAMES]), rng)
-    traits = {name: table[:, i] for name, i in COLUMN.items()}
+    means = _zone_means(climates, likeness, rng)[zone, index]
+    table = _vary(means, np.array([PARAMETERS[n].parcel for n in _NAMES]), rng)
+    traits = {name: table[:, i] for name, i in _COLUMN.items()}
     young = rng.random(len(zone)) < traits["young"]
     vigour = np.exp(rng.normal(0, 0.12, len(zone)))
     traits["cover"] = traits["cover"] * np.where(young, rng.uniform(0.2, 0.6, len(zone)), 1.0)
@@ -91,13 +87,13 @@ def draw_parcels(
     )  # fmt: skip
 
 
-def zone_means(climates: Sequence[Climate], likeness: float, rng: np.random.Generator) -> Floats:
-    """(Z, K, P) trait means of every class of `CROPS` in every zone, the traits in the order of `COLUMN`."""
+def _zone_means(climates: Sequence[Climate], likeness: float, rng: np.random.Generator) -> Floats:
+    """(Z, K, P) trait means of every class in every zone."""
     table = np.stack([[_traits(crop, climate) for crop in CROPS.values()] for climate in climates])
     year = rng.normal(0, 4, (len(climates), 1, 1))
-    moved = [COLUMN[n] for n in ("greenup", "yellowing", "harvest", "bloom_day", "peak")]
+    moved = [_COLUMN[n] for n in ("greenup", "yellowing", "harvest", "bloom_day", "peak")]
     table[:, :, moved] += year
-    table = vary(table, np.array([PARAMETERS[n].zone for n in _NAMES]), rng)
+    table = _vary(table, np.array([PARAMETERS[n].zone for n in _NAMES]), rng)
     return _lean(table, likeness, rng)
 
 
@@ -112,8 +108,8 @@ def _traits(crop: Crop, climate: Climate) -> list[float]:
     return [traits[name] for name in _NAMES]
 
 
-def vary(mean: Floats, spread: Floats, rng: np.random.Generator) -> Floats:
-    """A draw round each mean, by the kind of the trait (last axis); `spread` broadcasts against it."""
+def _vary(mean: Floats, spread: Floats, rng: np.random.Generator) -> Floats:
+    """A draw round each mean, by the kind of the trait (last axis)."""
     noise = np.clip(rng.standard_normal(mean.shape), -2.5, 2.5) * spread
     share = np.clip(mean + noise * mean * (1.0 - mean), 0.0, 1.0)
     out: Floats = np.where(

@@ -12,7 +12,6 @@ from surco.encoder.channels import CHANNELS, INDEX, OPTICAL, RADAR
 from surco.encoder.errors import SimulationError
 from surco.encoder.simulate.backscatter import backscatter
 from surco.encoder.simulate.climate import CLIMATES, Climate, Weather, at_dates, draw_weather
-from surco.encoder.simulate.countries import country_labels, country_means, country_of
 from surco.encoder.simulate.crops import CROPS
 from surco.encoder.simulate.emulator import load_emulator
 from surco.encoder.simulate.growth import State, grow
@@ -38,8 +37,8 @@ class SeriesSet:
 
     `values` (N, T, 14) in the order and units of `channels.CHANNELS`, NaN where not `valid` (N, T, 14); `dates` (N, T)
     datetime64[D]; `lonlat` (N, 2) degrees; `static` (N, 2) elevation in m and slope in degrees; `label` (N,) class
-    names of `CROPS`; `zone` (N,) number of the climate and year a series was drawn in; `country` (N,) number of what
-    shares its classes: an episode comes from one country. A zone is a country of its own where classes are as listed.
+    names of `CROPS`; `zone` (N,) number of the climate and year a series was drawn in: an episode's classes come from
+    one zone.
     """
 
     values: Floats
@@ -49,7 +48,6 @@ class SeriesSet:
     static: Floats
     label: Words
     zone: Ints
-    country: Ints
 
     def __len__(self) -> int:
         return len(self.label)
@@ -62,7 +60,6 @@ def simulate_series(
     climate: str | None = None,
     dates: Dates | None = None,
     classes: Sequence[str] | None = None,
-    made_up: bool = False,
 ) -> SeriesSet:
     """Draws `n` parcel-years, the same ones for the same arguments.
 
@@ -72,26 +69,17 @@ def simulate_series(
         climate: "north", "central" or "south"; None draws one for each zone.
         dates: (T,) or (n, T) days of the composites; None gives twelve months from May, of a year drawn by zone.
         classes: names to draw from; None draws 8 to 16 of those grown in the climate, for each zone.
-        made_up: classes of made-up countries instead of Chile's (see `countries`); a label is then no more than a
-            name, which stands for something else in every country.
 
     Raises:
-        SimulationError: `n` below one, an unknown climate or class, classes of made-up countries, or dates of another
-            shape.
+        SimulationError: `n` below one, an unknown climate or class, or dates of another shape.
     """
-    _check(n, climate, classes, made_up)
+    _check(n, climate, classes)
     rng = np.random.default_rng(seed)
     zone = np.minimum(np.arange(n) // _ZONE_PARCELS, max(n // _ZONE_PARCELS - 1, 0))
     climates = _draw_climates(int(zone[-1]) + 1, climate, rng)
-    country = country_of(len(climates)) if made_up else np.arange(len(climates))
-    if made_up:
-        sets = [_class_set(climates[z], rng) for z in np.unique(country, return_index=True)[1]]
-        label = country_labels(zone, len(climates), sets, rng)
-    else:
-        label = _draw_labels(zone, climates, classes, rng)
+    label = _draw_labels(zone, climates, classes, rng)
     days = _season_dates(zone, rng) if dates is None else _given_dates(dates, n)
-    means = country_means(climates, rng) if made_up else None
-    parcels = draw_parcels(climates, zone, label, rng, means=means)
+    parcels = draw_parcels(climates, zone, label, rng)
     weather = draw_weather(climates, rng)
     values = np.empty((n, days.shape[1], len(CHANNELS)), np.float32)
     for start in range(0, n, _CHUNK):
@@ -99,20 +87,16 @@ def simulate_series(
         values[rows] = _observe(parcels.take(rows), weather, days[rows], rng)
     lonlat = np.stack([parcels.longitude, parcels.latitude], axis=1).astype(np.float32)
     static = np.stack([parcels.elevation, parcels.traits["slope"]], axis=1).astype(np.float32)
-    return SeriesSet(values, ~np.isnan(values), days, lonlat, static, label, zone, country[zone])
+    return SeriesSet(values, ~np.isnan(values), days, lonlat, static, label, zone)
 
 
-def _check(n: int, climate: str | None, classes: Sequence[str] | None, made_up: bool) -> None:
+def _check(n: int, climate: str | None, classes: Sequence[str] | None) -> None:
     if n < 1:
         raise SimulationError(f"expected at least one series; got n={n}; ask for a positive number")
     if climate is not None and climate not in CLIMATES:
         known = ", ".join(CLIMATES)
         raise SimulationError(
             f"expected a climate among {known}; got {climate!r}; choose one of them or None"
-        )
-    if made_up and classes is not None:
-        raise SimulationError(
-            f"expected no classes where countries are made up; got {list(classes)}; leave out one of the two"
         )
     unknown = [c for c in classes or () if c not in CROPS]
     if unknown or (classes is not None and len(classes) == 0):
