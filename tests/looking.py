@@ -29,6 +29,11 @@ class Look:
         """Wait until the map of a unit or style is on the canvas."""
         self.page.wait_for_selector(f"#map[data-drawn~={word}]", timeout=30_000)
 
+    def speak(self, language: str) -> None:
+        """Change the page's language, whose words may have to be fetched first."""
+        self.page.click(f"[data-language={language}]")
+        self.page.wait_for_selector(f"html[lang={language}]")
+
     def picture(self) -> np.ndarray[Any, Any]:
         """The page as (H, W, 3) integers."""
         return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"), int)

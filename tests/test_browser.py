@@ -129,7 +129,7 @@ def test_legend_is_grouped_by_ines_classes(browser: Browser, address: str) -> No
         assert amounts[0] == pytest.approx(sum(amounts[1:]), abs=1.5)
         look.page.mouse.click(*spot(look, "rice"))
         look.page.wait_for_selector("#place .lead >> text=INE: Temporary crops › Spring crops")
-        look.page.click("[data-language=es]")
+        look.speak("es")
         assert "Cultivos de primavera" in look.page.locator("#legend").inner_text()
         assert "INE: Cultivos temporales › Cultivos de primavera" in look.page.locator("#place").inner_text()
 
@@ -143,7 +143,7 @@ def test_both_languages_and_the_address(browser: Browser, address: str) -> None:
     with looking(browser, address, locale="en-GB") as look:
         look.drawn("parcels")
         assert "Cherry" in look.page.locator("#legend").inner_text()
-        look.page.click("[data-language=es]")
+        look.speak("es")
         assert "Cerezo" in look.page.locator("#legend").inner_text()
         assert look.page.locator("html").get_attribute("lang") == "es"
         look.page.click("#style [value=probability]")
@@ -154,6 +154,22 @@ def test_both_languages_and_the_address(browser: Browser, address: str) -> None:
         look.drawn("parcels")
         assert look.page.locator("#style [value=probability]").get_attribute("aria-pressed") == "true"
         assert "Certeza" in look.page.locator("#legend").inner_text()
+
+
+def test_only_the_readers_words_are_fetched(browser: Browser, address: str) -> None:
+    """A page in English reads no Spanish until it is asked for; a language that cannot be had changes nothing."""
+    with looking(browser, address, "#lang=en", forgive="ERR_") as look:
+        asked: list[str] = []
+        look.page.on("request", lambda r: asked.append(r.url))
+        look.page.reload()
+        look.drawn("parcels")
+        names = {url.rpartition("/")[2] for url in asked}
+        assert "words_en.js" in names and not {"words_es.js", "sentences_es.js"} & names
+        look.page.route("**/words_es.js", lambda route: route.abort())
+        look.page.click("[data-language=es]")
+        look.page.wait_for_selector("#notice:not([hidden])")
+        assert look.page.locator("html").get_attribute("lang") == "en"
+        assert "Cherry" in look.page.locator("#legend").inner_text()
 
 
 def test_keyboard_chooses_the_place_in_the_middle(browser: Browser, address: str) -> None:

@@ -78,7 +78,7 @@ def test_half_a_season_is_told(tmp_path: Path) -> None:
 
 
 def test_half_a_season_is_told_over_http(tmp_path: Path) -> None:
-    """Hectares, the tiles' description and answers about places say it with a code; those of the same part do not."""
+    """Hectares, tiles, answers about places and the list of maps say it with a code; those of the same part do not."""
     store = growing(tmp_path / "s")
     fit = surco("adapters", "fit", store.path, "--labels", labels(tmp_path / "l.geojson"), "--task", "crop-type",
                 "--name", "whole", "--season", "2023-24")  # fmt: skip
@@ -90,6 +90,7 @@ def test_half_a_season_is_told_over_http(tmp_path: Path) -> None:
                 client.get(f"/maps/whole/{season}/areas").json(),
                 client.get(f"/maps/whole/{season}/tilejson").json().get("surco"),
                 client.post("/adapters/whole/predict", json=wanted).json(),
+                client.get(f"/maps/whole/{season}").json()["maps"][0],
             ]
             for answer in answers:
                 notes = [each for each in answer.get("notes", []) if "learned from" in each]

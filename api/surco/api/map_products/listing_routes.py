@@ -10,12 +10,13 @@ from litestar import Request, Response, get
 from litestar.params import FromPath
 
 from surco.adapters import YieldAdapter, read_card
+from surco.api.growing import note_beside
 from surco.api.map_products.answers_kept import etag_of, unchanged
 from surco.api.maps import CLASS_TASKS
 from surco.api.refusals import UnknownError
 from surco.api.web.callers import needs
 from surco.api.web.server import Server
-from surco.embedstore import Store, TableInfo
+from surco.embedstore import Store, TableInfo, codes_of
 
 __all__ = ["MapEntry", "MapLink", "MapList", "listing_routes", "maps_of"]
 
@@ -32,6 +33,7 @@ class MapEntry(msgspec.Struct, frozen=True):
     """One map: an adapter upon a table of its model.
 
     `classes` are those of an adapter of classes, `target_unit` that of a yield adapter's values; the other is None.
+    `notes` are what a reader should know of the map before it is used, `said` their codes and values for translation.
     """
 
     adapter: str
@@ -44,6 +46,8 @@ class MapEntry(msgspec.Struct, frozen=True):
     bbox: tuple[float, float, float, float]
     classes: list[str] | None
     target_unit: str | None
+    notes: list[str]
+    said: dict[str, dict[str, Any]]
     links: list[MapLink]
 
 
@@ -114,10 +118,10 @@ def maps_of(store: Store, root: str, only: str | None = None) -> Iterator[MapEnt
         if card["task"] in (*CLASS_TASKS, YieldAdapter.task):
             for info in tables:
                 if info.model_id == card["model_id"]:
-                    yield _entry(adapter, card, info, root)
+                    yield _entry(adapter, card, info, store.start_month, root)
 
 
-def _entry(adapter: str, card: dict[str, Any], info: TableInfo, root: str) -> MapEntry:
+def _entry(adapter: str, card: dict[str, Any], info: TableInfo, start_month: int, root: str) -> MapEntry:
     values = card["task"] == YieldAdapter.task
     given = f"?unit={info.table}" + ("" if info.resolution is None else f"&res={info.resolution}")
     here = f"{root}/maps/{adapter}/{info.season}"
@@ -135,9 +139,11 @@ def _entry(adapter: str, card: dict[str, Any], info: TableInfo, root: str) -> Ma
     )
     classes = None if values else [str(name) for name in card.get("classes", [])]
     unit = str(card.get("unit", card.get("parameters", {}).get("unit", ""))) if values else None
+    note = note_beside(card, adapter, info, start_month)
+    notes = [] if note is None else [note]
     return MapEntry(
         adapter, str(card["task"]), info.season, info.table, info.resolution, info.model_id, info.rows,
-        info.bbox, classes, unit, links,
+        info.bbox, classes, unit, [str(each) for each in notes], codes_of(notes), links,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ const PANNED = 100; // pixels of an arrow key
 const asked = app.state.at; // before the map says where it is
 
 async function start() {
-  speak(app.state.lang);
+  await speak(app.state.lang);
   try {
     app.map ??= new LandMap($("map"), facts.deck, { basemap: facts.basemap, onPick: picked, onMove: moved, onView: viewed });
   } catch {
@@ -79,9 +79,13 @@ async function ground() {
 }
 
 for (const button of document.querySelectorAll("[data-language]"))
-  button.addEventListener("click", () => {
+  button.addEventListener("click", async () => {
+    try {
+      if (!(await speak(button.dataset.language))) return;
+    } catch {
+      return notice(say("down-title"), say("down-text"));
+    }
     app.state.lang = button.dataset.language;
-    speak(app.state.lang);
     if (app.overview) tell("language");
     writeState(app.state);
   });

@@ -1,10 +1,8 @@
 // Sentences of the server, in the language of the reader: by the code that comes with them, else as they are.
 
-import { en } from "./sentences_en.js";
-import { es } from "./sentences_es.js";
-import { number, percent, spoken } from "./words.js";
+import { number, open, percent, read } from "./words.js";
 
-const TEXTS = { es, en };
+await open("sentences");
 
 // How sentences write what stands in them.
 const write = {
@@ -16,7 +14,7 @@ const write = {
 
 // said: {code, values} that the server sends beside its words; named: how a class is called.
 export function told(words, said, named = (name) => name) {
-  const text = said && TEXTS[spoken()][said.code];
+  const text = said && read("sentences", said.code);
   if (!text) return words;
   const values = { ...said.values };
   if (values.name !== undefined) values.name = named(values.name);

@@ -1,18 +1,36 @@
 // Words in the language of the reader, and numbers as it writes them.
 
-import { en } from "./words_en.js";
-import { es } from "./words_es.js";
+const LANGUAGES = ["es", "en"];
 
-const TEXTS = { es, en };
-
+// By language and book, once somebody reads it. A book is `words_es.js` with its like in the other language.
+const texts = { es: {}, en: {} };
+const books = ["words"];
 let language = "es";
+let wantedLast = null;
 
-export function browserLanguage() {
-  return (navigator.languages ?? [navigator.language]).map((l) => l.slice(0, 2)).find((l) => l in TEXTS) ?? "es";
+function browserLanguage() {
+  return (navigator.languages ?? [navigator.language]).map((l) => l.slice(0, 2)).find((l) => LANGUAGES.includes(l)) ?? "es";
 }
 
-export function speak(wanted) {
-  language = wanted in TEXTS ? wanted : browserLanguage();
+async function load(name) {
+  const missing = books.filter((book) => !(book in texts[name]));
+  const found = await Promise.all(missing.map((book) => import(`./${book}_${name}.js`)));
+  missing.forEach((book, at) => (texts[name][book] = found[at][name]));
+}
+
+// Another book to be read from now on, in whatever language.
+export async function open(book) {
+  if (!books.includes(book)) books.push(book);
+  await load(language);
+}
+
+// The whole page in a language; false where another one was asked for meanwhile. Fails where its words cannot be had.
+export async function speak(wanted) {
+  const chosen = LANGUAGES.includes(wanted) ? wanted : browserLanguage();
+  wantedLast = chosen;
+  await load(chosen);
+  if (wantedLast !== chosen) return false;
+  language = chosen;
   document.documentElement.lang = language;
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t);
   for (const node of document.querySelectorAll("[data-label]")) {
@@ -22,13 +40,16 @@ export function speak(wanted) {
   }
   for (const node of document.querySelectorAll("[data-language]"))
     node.setAttribute("aria-pressed", String(node.dataset.language === language));
+  return true;
 }
 
 export const spoken = () => language;
 const locale = () => (language === "es" ? "es-CL" : "en");
 
+export const read = (book, key) => texts[language][book][key];
+
 export function say(key, ...values) {
-  const text = TEXTS[language][key];
+  const text = read("words", key);
   return typeof text === "function" ? text(...values) : text;
 }
 
