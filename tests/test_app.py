@@ -16,16 +16,18 @@ import rasterio
 import shapely
 from browser import CROPS, MODEL, SEASON, WILD, Valley, build_valley
 from litestar.testing import TestClient
+from map_stores import NOW, map_store, vectors_of
 from store_builders import cell_ids, cells_batch, unit_vectors
 
 import surco.api
+from surco.adapters import CropTypeAdapter, save_adapter
 from surco.api.app import create_app
 from surco.api.kept import Kept
 from surco.api.maps import predict_table, write_map
 from surco.api.refusals import ExportError, SettingsError
 from surco.api.settings import Settings
 from surco.api.viewer_answers import overview
-from surco.embedstore import Store, StoreError
+from surco.embedstore import Season, Store, StoreError
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,28 @@ def test_islands_far_out_do_not_make_the_country_small(tmp_path: Path) -> None:
             tx.put_cells([rows], model_id=MODEL, season=SEASON, resolution=9)
         seen[name] = overview(store, Settings(store.path))["bbox"]
     assert seen["island"][2] < -109 < seen["both"][0] < seen["both"][2] and seen["both"][0] < -71.2
+
+
+def test_adapters_without_vectors_draw_nothing(tmp_path: Path) -> None:
+    """After another encoder took over, the page starts from an adapter that still has a table, not from an error."""
+    store = map_store(tmp_path / "s", cells=400)
+    kinds = np.arange(40) % 4
+    with store.transaction() as tx:
+        ids = cell_ids(40)
+        later = Season(NOW.year + 1)
+        rows = cells_batch(ids, vectors_of(kinds, 1))
+        tx.put_cells([rows], model_id="newer-1", season=later, resolution=9)
+        for name, model in (("aged", "older-1"), ("zebra", "newer-1")):
+            adapter = CropTypeAdapter().fit(vectors_of(kinds, 2), np.array(["a", "b", "c", "d"])[kinds])
+            tx.put_adapter(
+                name, save_adapter(adapter, name=name, model_id=model, task="crop-type", training={})
+            )
+    facts = overview(store, Settings(store.path))
+    names = [each["name"] for each in facts["adapters"]]
+    assert "aged" not in names and {"crops", "zebra"} <= set(names)
+    assert (facts["defaults"]["season"], facts["defaults"]["adapter"]) == (later.name, "zebra")
+    for wanted, first in (("crops", "crops"), ("aged", "zebra")):
+        assert overview(store, Settings(store.path, adapter=wanted))["defaults"]["adapter"] == first
 
 
 def test_names_lie_on_the_land_that_is_drawn(client: TestClient) -> None:

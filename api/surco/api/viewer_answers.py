@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -22,16 +22,21 @@ __all__ = ["names", "overview"]
 
 
 def overview(store: Store, settings: Settings) -> dict[str, Any]:
-    """Seasons, tables, adapters that draw maps, where the data lies, and what is shown first."""
+    """Seasons, tables, adapters that draw maps, where the data lies, and what is shown first.
+
+    An adapter of a model of which the store holds no vectors (any more) has nothing to draw and is left out.
+    """
     tables = store.tables()
     bounds = np.array([info.bbox for info in tables]).reshape(-1, 4)
     box = (
         [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()] if len(bounds) else _CHILE
     )
-    adapters = [facts for name in store.adapters() if (facts := _adapter(store, name)) is not None]
-    named = settings.adapter or (adapters[0]["name"] if adapters else None)
-    model = next((each["model"] for each in adapters if each["name"] == named), None) or _first_model(tables)
     season = settings.season or next(reversed(store.seasons()), None)
+    held = {info.model_id for info in tables}
+    drawn = [facts for name in store.adapters() if (facts := _adapter(store, name)) is not None]
+    adapters = [each for each in drawn if each["model"] in held]
+    named = _first_adapter(adapters, tables, season, settings.adapter)
+    model = next((each["model"] for each in adapters if each["name"] == named), None) or _first_model(tables)
     return {
         "area": settings.area_name,
         "version": store.version,
@@ -112,6 +117,17 @@ def _addresses() -> dict[str, list[str]]:
     """Name, province and region of each comuna by its code."""
     rows = comunas().select(["cut", "comuna", "provincia", "region"]).to_pylist()
     return {str(row["cut"]): [row["comuna"], row["provincia"], row["region"]] for row in rows}
+
+
+def _first_adapter(
+    adapters: Sequence[Mapping[str, Any]], tables: Sequence[TableInfo], season: str | None, wanted: str | None
+) -> str | None:
+    """The one wanted, else the first that has vectors in the season, else the first; None where there is none."""
+    names = [each["name"] for each in adapters]
+    if wanted in names:
+        return wanted
+    now = {info.model_id for info in tables if info.season == season}
+    return next((each["name"] for each in adapters if each["model"] in now), next(iter(names), None))
 
 
 def _first_model(tables: Sequence[TableInfo]) -> str | None:
