@@ -5,9 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+import shapely
+from store_builders import parcels_batch, unit_vectors
 
-from surco.api.demo import VALLEYS, run_demo
+from surco.adapters import read_card
+from surco.api.demo import SEASON, VALLEYS, run_demo
 from surco.embedstore import Store
+from surco.encoder import load_encoder
 
 SMALL = (1300.0, 1300.0)
 
@@ -71,3 +75,15 @@ def test_valleys_lie_in_their_climates(folder: Path) -> None:
         assert (truth["arguments"]["climate"], truth["epsg"]) == (climate, epsg)
         mine = south[[name == valley.name for name in names]]
         assert len(mine) > 20 and abs(mine - valley.center[1]).max() < 0.02
+
+
+def test_demo_of_an_earlier_surco_is_taken_over(folder: Path) -> None:
+    """Beside vectors that an earlier encoder left in the season, adapter and map are of today's encoder."""
+    store = Store.open(folder / "store")
+    squares = shapely.from_wkb(store.read("parcels")["geometry"].to_numpy())[:20]
+    rows = parcels_batch(squares, unit_vectors(20), [None] * 20)
+    with store.transaction() as write:
+        write.put_parcels([rows], model_id="surco-nano-0", season=SEASON)
+    run_demo(folder, SMALL)
+    card = read_card(Store.open(folder / "store").adapter_dir("crops"))
+    assert card["model_id"] == load_encoder().model_id != "surco-nano-0"

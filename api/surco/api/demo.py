@@ -20,6 +20,7 @@ from surco.api.maps import Places, Predicted, predict_table, vectors, write_map
 from surco.api.progress import console, progress_bar
 from surco.api.whole_file import write_json
 from surco.embedstore import Examples, Season, Store
+from surco.encoder import load_encoder
 from surco.encoder.simulate import CROPS, SimulatedArea, place_at, simulate_scenes
 
 __all__ = ["LABELS_PER_CLASS", "VALLEYS", "DemoResult", "Valley", "ValleyResult", "run_demo"]
@@ -90,7 +91,11 @@ def run_demo(folder: Path, size_m: tuple[float, float] = (2400.0, 2400.0)) -> De
     labelled = [feature for each in parcels.values() for feature in _draw_labels(each)]
     labels = folder / "labels.geojson"
     write_json(labels, {"type": "FeatureCollection", "features": labelled})
-    fitted = fit_adapter(store, labels, name="crops", season=SEASON.name, unit="parcels", baselines=False)
+    # A demo of an earlier Surco left vectors of an earlier encoder beside these.
+    model_id = load_encoder().model_id
+    fitted = fit_adapter(
+        store, labels, name="crops", season=SEASON.name, unit="parcels", model_id=model_id, baselines=False
+    )
     console().print(
         f"   {len(labelled)} labels, {len(fitted.counts)} classes: {fitted.fit_ms:.0f} ms", highlight=False
     )
