@@ -244,6 +244,18 @@ def table_or_refusal(store: Store, table: str, file: Path) -> object:
         return None
 
 
+@pytest.mark.parametrize("bit", [0, 7])
+def test_a_renamed_column_is_not_read(bit: int, tmp_path: Path) -> None:
+    """A flipped bit in the footer's names, which no page's checksum covers, is refused and named."""
+    store = small_store(tmp_path / "s", 30)
+    (file,) = store.find("cells").files
+    content = bytearray(file.read_bytes())
+    content[content.rindex(b"\x08geometry") + 1] ^= 1 << bit
+    file.write_bytes(content)
+    with pytest.raises(StoreError, match=f"{file.name}.*surco store verify"):
+        store.read("cells")
+
+
 def test_a_damaged_page_stops_every_reader(tmp_path: Path) -> None:
     """Reading, searching and writing beside a damaged vector refuse with the file's name; the store stays."""
     store = small_store(tmp_path / "s", 200)

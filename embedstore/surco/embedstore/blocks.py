@@ -72,6 +72,21 @@ class BlockChecks:
                 self._check(number, view[offset : offset + _BLOCK])
         return content[position - start : position - start + size]
 
+    def check_footer(self) -> None:
+        """Compare the blocks of a Parquet file's footer, which no checksum of its pages covers.
+
+        A flipped bit there may rename a column or move a chunk, and what is read then is wrong without a word.
+
+        Raises:
+            OSError: a block is not what was written, or the file ends otherwise than a Parquet file.
+        """
+        with self.here().open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(self.read(file.fileno(), 8, max(size - 8, 0))[:4], "little")
+            if length + 8 > size:
+                raise OSError(f"{self.path} {DAMAGED} {size - 8}")
+            self.read(file.fileno(), length + 8, size - length - 8)
+
     def _check(self, number: int, block: memoryview) -> None:
         if zlib.crc32(block) != self._checksums[number]:
             raise OSError(f"{self.path} {DAMAGED} {number * _BLOCK}")

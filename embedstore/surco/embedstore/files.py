@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from surco.embedstore.blocks import BlockChecks
 from surco.embedstore.errors import StoreError
 from surco.embedstore.geoparquet import sha256_of
 from surco.embedstore.manifest import FileEntry
 from surco.embedstore.working_copy import bring
 
 __all__ = [
+    "check_footer",
     "checked_file",
     "read_batches",
     "read_footer",
@@ -102,6 +104,12 @@ def read_groups(path: Path, groups: Sequence[int], columns: Sequence[str]) -> pa
         return source.read_row_groups(list(groups), columns=list(columns), use_threads=False)
 
 
+def check_footer(checks: BlockChecks) -> None:
+    """Compare a Parquet file's footer with its checksums; raises StoreError where it is damaged."""
+    with _naming(checks.path):
+        checks.check_footer()
+
+
 def read_schema(path: Path) -> pa.Schema:
     """The columns of a Parquet file; raises StoreError where it is damaged."""
     with _naming(path):
@@ -112,7 +120,7 @@ def read_schema(path: Path) -> pa.Schema:
 def _naming(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise StoreError(
             f"{path} as it was written",
             f"a file that cannot be read ({error})",

@@ -15,7 +15,7 @@ import pyarrow as pa
 from surco.embedstore.blocks import BlockChecks
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, StoreError
-from surco.embedstore.files import checked_file, read_rows, read_schema, unchanged_file
+from surco.embedstore.files import check_footer, checked_file, read_rows, read_schema, unchanged_file
 from surco.embedstore.following import brought, create_at_origin, refresh
 from surco.embedstore.manifest import FileEntry, Manifest
 from surco.embedstore.names import check_name
@@ -253,7 +253,10 @@ class Store:
         Raises:
             StoreError: as `find`; a column that is not there; a file that is missing.
         """
-        info = self.find(table, season=season, resolution=resolution, model_id=model_id)
+        partition = chosen(self._path, self._manifest.partitions, table, season, resolution, model_id)
+        info = describe(self._path, partition)
+        for _, checks in self._checked(partition.files):
+            check_footer(checks)
         schema = read_schema(info.files[0])
         wanted = list(columns) if columns is not None else schema.names
         unknown = [name for name in wanted if name not in schema.names]
