@@ -352,8 +352,9 @@ def test_text_stays_text(session: duckdb.DuckDBPyConnection, value: str) -> None
 @given(text=NASTY, name=NASTY, op=NASTY)
 def test_a_name_or_operator_from_outside_never_reaches_the_sql(text: str, name: str, op: str) -> None:
     """What is no queryable or operator of ours is refused, whatever it looks like."""
+    outside = f"outside {text}"  # alone it may be part of our own SQL, as 0 is
     for tree in (
-        {"op": "=", "args": [{"property": name}, text]},
+        {"op": "=", "args": [{"property": name}, outside]},
         {"op": op, "args": [{"property": "n_pixels"}, 1]},
         {"op": "=", "args": [{"op": op, "args": [{"property": "n_pixels"}, 1]}, 1]},
     ):
@@ -362,7 +363,7 @@ def test_a_name_or_operator_from_outside_never_reaches_the_sql(text: str, name: 
         except InvalidError:
             continue
         assert name in CELLS or op in ("+", "-", "*", "/", "%", "^", "=", "<", ">")
-        assert text not in sql or text in '("n_pixels" = ?)'
+        assert outside not in sql
 
 
 @FEW
