@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import CROPS, Valley, build_valley, serving
 from looking import Look, looking
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from surco.api import Settings
 from surco.viewer import class_styles, rgb
@@ -170,6 +170,21 @@ def test_only_the_readers_words_are_fetched(browser: Browser, address: str) -> N
         look.page.wait_for_selector("#notice:not([hidden])")
         assert look.page.locator("html").get_attribute("lang") == "en"
         assert "Cherry" in look.page.locator("#legend").inner_text()
+
+
+def test_a_part_opened_while_the_language_changes_has_its_sentences(browser: Browser, address: str) -> None:
+    """Sentences that are first needed while another language is on its way come in that language too."""
+    with looking(browser, address, "#lang=en") as look:
+        look.drawn("parcels")
+        waiting: list[Route] = []
+        look.page.route("**/words_es.js", lambda route: waiting.append(route))
+        look.page.click("[data-language=es]")
+        look.page.click("#of-count")
+        look.page.wait_for_function("import('/static/sentences.js').then(() => true)")
+        waiting.pop().continue_()
+        look.page.wait_for_selector("html[lang=es]")
+        kind = "import('/static/words.js').then((w) => typeof w.read('sentences', 'season-half'))"
+        assert look.page.evaluate(kind) != "undefined"
 
 
 def test_keyboard_chooses_the_place_in_the_middle(browser: Browser, address: str) -> None:

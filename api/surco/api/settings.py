@@ -21,7 +21,8 @@ class Settings:
 
     Attributes:
         store: the store's folder; of a store at an address its working copy.
-        adapter: name of the adapter that is shown first; None for the first by name.
+        adapter: name of the adapter that is shown first; None for the first by name that has vectors in the
+            season shown.
         season: name of the season that is shown first; None for the latest.
         area: name of the place on the page; None for the store's folder name.
         host: address to listen on.

@@ -17,7 +17,7 @@ from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, StoreError
 from surco.embedstore.files import check_footer, checked_file, read_rows, read_schema, unchanged_file
 from surco.embedstore.following import brought, create_at_origin, refresh
-from surco.embedstore.manifest import FileEntry, Manifest
+from surco.embedstore.manifest import FileEntry, Manifest, Partition
 from surco.embedstore.names import check_name
 from surco.embedstore.on_demand import brought_together
 from surco.embedstore.schema import Table
@@ -212,8 +212,7 @@ class Store:
             StoreError: nothing fits.
             ModelMismatchError: the model is not there, or several are and none is named.
         """
-        partitions = self._manifest.partitions
-        return describe(self._path, chosen(self._path, partitions, table, season, resolution, model_id))
+        return describe(self._path, self._chosen(table, season, resolution, model_id))
 
     def digest(
         self,
@@ -228,7 +227,7 @@ class Store:
         Names are never used twice, so versions that differ in other things have the same. No file is looked at. Raises
         as `find`.
         """
-        partition = chosen(self._path, self._manifest.partitions, table, season, resolution, model_id)
+        partition = self._chosen(table, season, resolution, model_id)
         files = [[file.path, file.bytes] for file in partition.files]
         return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
@@ -253,7 +252,7 @@ class Store:
         Raises:
             StoreError: as `find`; a column that is not there; a file that is missing.
         """
-        partition = chosen(self._path, self._manifest.partitions, table, season, resolution, model_id)
+        partition = self._chosen(table, season, resolution, model_id)
         info = describe(self._path, partition)
         for _, checks in self._checked(partition.files):
             check_footer(checks)
@@ -277,6 +276,11 @@ class Store:
         folder = self._path / ".staging" / check_name(key, "staging key")
         if folder.exists():
             shutil.rmtree(folder)
+
+    def _chosen(
+        self, table: Table, season: str | Season | None, resolution: int | None, model_id: str | None
+    ) -> Partition:
+        return chosen(self._path, self._manifest.partitions, table, season, resolution, model_id)
 
     def _moved(self, manifest: Manifest) -> None:
         self._manifest = manifest

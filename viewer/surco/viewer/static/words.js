@@ -12,10 +12,9 @@ function browserLanguage() {
   return (navigator.languages ?? [navigator.language]).map((l) => l.slice(0, 2)).find((l) => LANGUAGES.includes(l)) ?? "es";
 }
 
+// A book that is opened while others are on their way is waited for too: the list grows under the loop.
 async function load(name) {
-  const missing = books.filter((book) => !(book in texts[name]));
-  const found = await Promise.all(missing.map((book) => import(`./${book}_${name}.js`)));
-  missing.forEach((book, at) => (texts[name][book] = found[at][name]));
+  for (const book of books) texts[name][book] ??= (await import(`./${book}_${name}.js`))[name];
 }
 
 // Another book to be read from now on, in whatever language.
