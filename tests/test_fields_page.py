@@ -96,7 +96,9 @@ def test_fields_are_found_accepted_corrected_and_kept(browser: Browser, address:
         _choose(look, first)
         look.page.fill("#field-name", "Los Aromos")
         look.page.click("#field-crop")
-        look.page.keyboard.type("trigo")
+        look.page.keyboard.type("tri")
+        look.page.evaluate("import('/static/app.js').then(({ tell }) => tell('fields'))")
+        look.page.keyboard.type("go")  # what was typed stays when the card is drawn again
         look.page.keyboard.press("Tab")
         look.page.locator("#fields-choice option[value='Los Aromos']:checked").wait_for(state="attached")
         look.page.click("#fields-accept")
@@ -154,6 +156,33 @@ def test_fields_are_found_accepted_corrected_and_kept(browser: Browser, address:
         assert [(each["properties"]["class"], each["properties"]["note"]) for each in kept] == [
             ("trigo", "Los Aromos")
         ]
+
+
+def test_what_is_typed_is_the_fields_that_it_was_typed_for(browser: Browser, address: str) -> None:
+    """Whatever is clicked next takes its click, and the crop stays with its field."""
+    with _open(browser, address) as look:
+        _find(look)
+        look.page.locator("#fields-choice").wait_for(timeout=60_000)
+        one, two = sorted(_held(look), key=lambda each: -each["properties"]["metrics:area"])[:2]
+        _choose(look, one)
+        look.page.fill("#field-name", "Los Aromos")
+        look.page.click("#field-crop")
+        look.page.keyboard.type("trigo")
+        look.page.click("#fields-accept")
+        look.page.locator("#fields-found >> text=1 accepted").wait_for()
+        look.page.click("#field-crop")
+        look.page.keyboard.type(" duro")
+        _choose(look, two)
+        assert look.page.locator("#field-crop").input_value() == ""
+        look.page.click("#field-crop")
+        look.page.keyboard.type("avena")
+        look.page.click("#fields-undo")
+        crops = {each["id"]: each["properties"].get("crop:name") for each in _held(look)}
+        assert crops["Los Aromos"] == "trigo duro" and crops[two["id"]] is None
+        look.page.fill("#field-name", "Los Aromos")
+        look.page.keyboard.press("Enter")
+        look.page.locator("#fields-status.wrong").wait_for()
+        assert soon(lambda: look.page.locator("#field-name").input_value() == two["id"])
 
 
 def _area(look: Look, name: str) -> float:

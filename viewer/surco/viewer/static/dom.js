@@ -20,3 +20,17 @@ export function makeSvg(tag, props = {}, ...children) {
   node.append(...children);
   return node;
 }
+
+// The children of `root` give way to `nodes`, around the input `kept`: what is being typed there stays.
+// `nodes` hold an element of its id in its place.
+export function replaceAround(root, nodes, kept) {
+  const made = new DocumentFragment();
+  made.append(...nodes);
+  let like = made.getElementById(kept.id);
+  for (let old = kept; old !== root; [old, like] = [old.parentNode, like.parentNode]) {
+    const beside = [...like.parentNode.childNodes];
+    for (const node of [...old.parentNode.childNodes]) if (node !== old) node.remove();
+    old.before(...beside.slice(0, beside.indexOf(like)));
+    old.after(...beside.slice(beside.indexOf(like) + 1));
+  }
+}

@@ -2,7 +2,7 @@
 
 import { AnswerError, follow } from "./api.js";
 import { app, on } from "./app.js";
-import { $, make } from "./dom.js";
+import { $, make, replaceAround } from "./dom.js";
 import { startDrawing } from "./draw.js";
 import { accept, accepted, begin, canUndo, choose, chosen, held, join, part, remove, say as tellOf, undo } from "./fields_held.js";
 import { dragCorners, dragging, drawAgain, drawFields, fieldAt, hectaresOf, hideFields } from "./fields_map.js";
@@ -19,6 +19,9 @@ const METRES = 110_574; // a degree of latitude
 let running = null; // AbortController of a search
 let joining = false; // the next click names the field to join
 let opened = false;
+let typed = null; // the input with text that no change has told of yet
+// What is about to take the focus or a click is not replaced meanwhile.
+let [leaving, pressing, waiting] = [false, false, false];
 
 const button = (word, onclick, more = {}) => make("button", { type: "button", id: `fields-${word}`, onclick, ...more }, say(word));
 const status = (text, wrong = false) => {
@@ -33,10 +36,12 @@ export function openFields() {
     make("div", { id: "fields-running", hidden: "" }), make("p", { class: "note", id: "fields-status", role: "status" }), make("div", { id: "fields-found" }),
   );
   if (!opened) {
-    on("fields", show);
+    on("fields", showInTurn);
     on("view", drawAgain);
     on("shown", (tab) => (tab === "count" && held.fields ? take() : hideFields()));
     document.addEventListener("keydown", pressed);
+    document.addEventListener("pointerdown", ({ target }) => (pressing = Boolean(target.closest?.("#count-fields"))), true);
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => ((pressing = false), setTimeout(showWaiting)), true);
   }
   opened = true;
   if (held.fields) take();
@@ -101,6 +106,7 @@ function take() {
 }
 
 function pick({ longitude, latitude }) {
+  typed?.blur(); // a click on the map leaves the focus where it is
   const field = fieldAt(longitude, latitude);
   const one = chosen();
   if (!joining || !field || !one || field.id === one.id) return choose(field?.id ?? null);
@@ -120,7 +126,17 @@ async function correct(work) {
   }
 }
 
+function showInTurn() {
+  waiting = true;
+  showWaiting();
+}
+
+function showWaiting() {
+  if (waiting && !leaving && !pressing) show();
+}
+
 function show() {
+  waiting = false;
   if (!$("fields-found")) return;
   if (app.tool?.edits) drawFields();
   else hideFields();
@@ -132,17 +148,19 @@ function show() {
   const choice = make("select", { id: "fields-choice", "aria-label": say("fields-choice") }, make("option", { value: "" }, say("fields-choice")), ...all.map(option));
   choice.addEventListener("change", () => (choose(choice.value || null), chosen() && fly(chosen())));
   const off = kept.length ? {} : { disabled: "" };
-  $("fields-found").replaceChildren(...[
+  const nodes = [
     make("p", {}, make("b", {}, say("fields-found", number(all.length), hectares(hectaresOf(all)))), ` · ${say("fields-accepted", number(kept.length))}`),
     choice, card(chosen()),
     make("div", { class: "actions" },
-      button("accept-all", () => accept(all.map(({ id }) => id), true), kept.length < all.length ? {} : { disabled: "" }),
+      button("accept-all", () => accept(held.fields.map((field) => field.id), true), kept.length < all.length ? {} : { disabled: "" }),
       button("undo", undo, canUndo() ? { title: "Ctrl+Z" } : { disabled: "" }), button("put-away", () => ((app.tool = null), begin(null), status("")))),
     make("h4", {}, say("fields-saves", hectares(hectaresOf(kept)))),
     make("div", { class: "actions" },
       button("as-parcels", () => correct(saveParquet), off), make("button", { type: "button", onclick: saveGeoJson, ...off }, "GeoJSON"), button("as-labels", () => correct(labels), off)),
     make("p", { class: "note" }, say("fields-table")),
-  ].filter(Boolean));
+  ].filter(Boolean);
+  if (typed && typed === document.activeElement && chosen()) return replaceAround($("fields-found"), nodes, typed);
+  $("fields-found").replaceChildren(...nodes);
   if (focused && focused !== "map") $(focused)?.focus({ preventScroll: true });
 }
 
@@ -153,18 +171,26 @@ function card(field) {
   const sure = about.confidence == null ? say("by-hand") : say("field-sure", percent(about.confidence));
   const input = (key, value, work) => {
     const node = make("input", { type: "text", maxlength: "120", value, autocomplete: "off", id: key });
-    // After the focus has moved on, so that it can be kept; of the field as it is then.
-    node.addEventListener("change", () => setTimeout(() => chosen() && work(node.value.trim())));
+    node.addEventListener("input", () => (typed = node));
+    node.addEventListener("change", () => {
+      if (!chosen()) return;
+      [typed, leaving] = [null, true];
+      work(node.value.trim());
+      setTimeout(() => ((leaving = false), showWaiting())); // when the focus has moved on
+    });
     return make("label", {}, make("span", {}, say(key)), node);
   };
-  const renamed = (name) => name && !tellOf(chosen(), { id: name }) && (status(say("name-taken"), true), show());
+  const renamed = (name) => {
+    if (name && !tellOf(chosen(), { id: name })) status(say("name-taken"), true);
+    showInTurn();
+  };
   return make("div", { class: "field-card" },
     make("p", {}, `${hectares(hectaresOf([field]))} · ${sure}`),
     make("div", { class: "fields" }, input("field-name", id, renamed), input("field-crop", about["crop:name"] ?? "", (crop) => tellOf(chosen(), { crop: crop || null }))),
     make("div", { class: "actions" },
-      button(yes ? "accept-not" : "accept", () => accept([id], !yes), yes ? {} : { class: "main" }),
-      button("corners", () => (dragging() || fly(field), dragCorners(!dragging(), correct), show()), { "aria-pressed": String(dragging()) }),
-      button("split", () => divide(field)), button("join", () => ((joining = !joining), show()), { "aria-pressed": String(joining) }), button("delete-field", () => remove(field))),
+      button(yes ? "accept-not" : "accept", () => accept([chosen().id], !yes), yes ? {} : { class: "main" }),
+      button("corners", () => (dragging() || fly(chosen()), dragCorners(!dragging(), correct), show()), { "aria-pressed": String(dragging()) }),
+      button("split", () => divide(chosen())), button("join", () => ((joining = !joining), show()), { "aria-pressed": String(joining) }), button("delete-field", () => remove(chosen()))),
     dragging() || joining ? make("p", { class: "note" }, say(joining ? "join-how" : "corners-how")) : null,
   );
 }
