@@ -77,6 +77,21 @@ def until(true: Callable[[], bool], seconds: float = 10) -> bool:
     return False
 
 
+def test_nobody_pays_for_the_memory_of_the_query_before(client: httpx.Client) -> None:
+    """A query that finds no memory takes its process with it; a tree of the last query is not kept beside the next."""
+    columns = "SELECT " + ",".join(["1"] * 20_000)
+    chosen = f"SELECT 1 IN ({','.join(map(str, range(15_000)))})"
+    for _ in range(3):
+        before = workers()
+        assert ask(client, columns).status_code == 413
+        assert until(lambda: not workers() & before)  # noqa: B023 - within the turn
+        for _ in range(3):
+            answer = ask(client, chosen)
+            assert answer.status_code == 200, answer.text[:500]
+    assert ask(client, "SELECT length(repeat('x', 200000000))").status_code == 200
+    assert until(lambda: len(workers()) == 1)
+
+
 def test_formats_hold_the_same_rows(client: httpx.Client, valley: Path) -> None:
     """JSON, CSV, Arrow and Parquet are what the session itself answers; H3 keeps every digit in each."""
     query = (

@@ -50,8 +50,11 @@ def fault_of(error: BaseException, query: str, store: Path) -> Fault:
 
 
 def ruins_session(fault: Fault) -> bool:
-    """Whether no further query can be trusted to the process that met this fault."""
-    return fault.kind == "broken"
+    """Whether no further query can be trusted to the process that met this fault.
+
+    Of a query that found no memory DuckDB keeps what it had reserved, and later ones would be refused for it.
+    """
+    return fault.kind in ("broken", "memory")
 
 
 def too_many_rows(most: int) -> Fault:

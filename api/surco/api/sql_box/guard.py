@@ -24,6 +24,8 @@ _CRS = re.compile(r"\A[A-Za-z]{2,10}:[A-Za-z0-9_]{1,20}\Z")
 _OF_CRS: Final = {"st_transform", "st_setcrs"}
 # A name that leads to DuckDB's own catalogue wherever the expression that is called so cannot be seen.
 _CATALOGUE = re.compile(r"\A(duckdb|pg|sqlite|pragma|information_schema)_|[^\w ]", re.IGNORECASE)
+# Not the query's fault, or not only: whoever asks next must not be told that theirs is wrong.
+_OF_PARSER: Final = (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException)
 _DEEPEST = 300
 _LONGEST_NAME = 80
 
@@ -46,10 +48,13 @@ class Guard:
 
         Raises:
             InvalidError: a query that is not one SELECT, DESCRIBE, SUMMARIZE or EXPLAIN of what is allowed.
+            duckdb.Error: the parser itself met its end: no memory, a fault; it says nothing of later queries.
         """
         self._check_text(query)
         try:
             statements = self._parser.extract_statements(query)
+        except _OF_PARSER:
+            raise
         except duckdb.Error as error:
             raise InvalidError(_first_lines(error)) from error
         kinds = [statement.type for statement in statements]
@@ -90,8 +95,12 @@ class Guard:
     def _check(self, query: str) -> None:
         """Look at every node of the one SELECT that a text holds."""
         try:
-            found = self._parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
+            # A cursor that is closed holds no tree of this query while the next one is read.
+            with self._parser.cursor() as parser:
+                found = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
             tree = msgspec.json.decode(found[0] if found else "{}")
+        except _OF_PARSER:
+            raise
         except (duckdb.Error, msgspec.DecodeError, RecursionError) as error:
             raise InvalidError(
                 "Expected a query that DuckDB can take apart, got one that it cannot. Write it more simply."

@@ -13,6 +13,7 @@ import msgspec
 
 from surco.api.refusals import BusyError, InvalidError, TimedOutError, TooLargeError
 from surco.api.sql_box import frames
+from surco.api.sql_box.faults import ruins_session
 from surco.api.sql_box.limits import SqlLimits
 from surco.api.sql_box.pool import Pool
 from surco.api.sql_box.process import GoneError, WorkerProcess
@@ -148,12 +149,13 @@ class Running:
     def _refusal(self, fault: frames.Fault) -> Exception:
         if fault.kind in ("rows", "bytes"):
             return TooLargeError(fault.message)
+        if ruins_session(fault):
+            self._worker.kill()
         if fault.kind == "memory":
             return TooLargeError(self._memory_words())
         if fault.kind == "stopped":
             return self._too_slow()
         if fault.kind == "broken":
-            self._worker.kill()
             logging.getLogger("surco.api").error("a query of /sql met a fault: %s", fault.message)
             return BusyError(self._lost_words())
         if fault.kind == "store":
