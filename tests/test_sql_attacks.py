@@ -126,9 +126,9 @@ def test_what_is_not_allowed_is_refused(box: Box, attacks: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize("attacks", batches(sql_attacks.HARMLESS))
 def test_odd_queries_are_answered_or_refused(box: Box, attacks: tuple[str, ...]) -> None:
-    """Odd letters, depth, length and values never cost more than a sentence."""
+    """Odd letters, depth, length and values never cost more than a sentence; some want more memory than there is."""
     ended = {attack[:200]: box.ends(attack) for attack in attacks}
-    assert {attack: status for attack, status in ended.items() if status not in (200, 400)} == {}
+    assert {attack: status for attack, status in ended.items() if status not in (200, 400, 413)} == {}
     box.stands()
 
 

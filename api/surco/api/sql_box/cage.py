@@ -21,7 +21,15 @@ from typing import Final
 
 from surco.api.sql_box.syscalls import filter_system_calls
 
-__all__ = ["Walls", "confine", "die_with_parent", "limit_cpu", "memory_in_use", "store_parts"]
+__all__ = [
+    "Walls",
+    "confine",
+    "die_with_parent",
+    "limit_cpu",
+    "memory_in_use",
+    "memory_reserved",
+    "store_parts",
+]
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
@@ -87,6 +95,15 @@ def memory_in_use(pid: int | str = "self") -> int:
     except (OSError, ValueError):
         return 0
     return (int(resident) - int(shared)) * resource.getpagesize()
+
+
+def memory_reserved(pid: int | str = "self") -> int:
+    """Bytes of its own that a process may write to, resident or not, as RLIMIT_DATA counts them; 0 as above."""
+    try:
+        data = Path(f"/proc/{pid}/statm").read_bytes().split()[5]
+    except (OSError, IndexError):
+        return 0
+    return int(data) * resource.getpagesize()
 
 
 def store_parts(store: Path) -> list[Path]:

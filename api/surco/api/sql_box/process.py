@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from surco.api.sql_box import frames
-from surco.api.sql_box.cage import Walls, memory_in_use, store_parts
+from surco.api.sql_box.cage import Walls, memory_in_use, memory_reserved, store_parts
 
 __all__ = ["GoneError", "WorkerProcess"]
 
@@ -65,7 +65,7 @@ class WorkerProcess:
         self._killed = False
         self._memory = start.memory
         self.ready = False
-        self.standing = 0
+        self.standing = self.standing_reserved = 0
 
     @property
     def pid(self) -> int:
@@ -96,7 +96,9 @@ class WorkerProcess:
     @property
     def worn(self) -> bool:
         """Whether so much of its memory is taken between queries that the next one had better get a fresh process."""
-        return self.memory > 0.85 * self._memory
+        reserved = max(0, memory_reserved(self.pid) - self.standing_reserved)
+        # The kernel's limit is on what is reserved, and DuckDB's allocator does not give back what it once had.
+        return self.memory > 0.85 * self._memory or reserved > 0.6 * self._memory
 
     def mark_ready(self, body: bytes) -> None:
         """Note that it has opened the store, and what memory that takes; say what the kernel does not protect."""
@@ -104,7 +106,7 @@ class WorkerProcess:
         if not (walls.landlock and walls.system_calls):
             logging.getLogger("surco.api").warning("this machine cages SQL only in part: %s", walls)
         self.ready = True
-        self.standing = memory_in_use(self.pid)
+        self.standing, self.standing_reserved = memory_in_use(self.pid), memory_reserved(self.pid)
 
     async def send(self, kind: bytes, body: bytes) -> None:
         """Send a frame; GoneError where the worker is dead."""
