@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from encoder_scores import markdown
 from encoder_sources import encoders
-from head_tables import NO_CLASS, priors_of, raw_table, read_tables, vector_table
+from head_tables import NO_CLASS, component_table, priors_of, raw_table, read_tables, vector_table
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -111,6 +111,8 @@ def run(
         "adapter, prior": adapter(prior, None),
         OURS: adapter(prior, pool),
     }
+    parts = component_table(raw)
+    on_parts = adapter("", LocalScatter.of(parts.vectors))
     for shots in args.shots:
         rng = np.random.default_rng([args.seed, shots, len(vectors.labels)])
         for task in draw_tasks(vectors, shots, args.draws, rng, NO_CLASS):
@@ -120,6 +122,8 @@ def run(
                 scores.add(shots, name, vectors.name, task, one.predict_proba(asked))
                 if name == OURS:
                     scores.add_sets(shots, vectors.name, task, one, asked)
+            guess = on_parts(parts, task).predict_proba(parts.vectors[task.test])
+            scores.add(shots, "adapter, pool, components of raw bands", vectors.name, task, guess)
             for name, predict in PLAIN.items() if shots <= args.most_plain else ():
                 if not (
                     name.startswith("LDA") and shots == 1

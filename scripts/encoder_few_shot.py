@@ -20,6 +20,7 @@ from encoder_scores import (
     estimate,
     filled,
     logistic,
+    logistic_unscaled,
     macro_f1,
     markdown,
     nearest,
@@ -35,6 +36,7 @@ from surco.encoder.samples import SampleSeries
 PREFIXES = (16, 32, 64)
 MAIN = "int8, logistic"
 """What a store's user gets: the row that is compared with raw bands."""
+UNSCALED = "int8, logistic, not standardised"
 Scores = dict[str, list[float]]
 
 RAW_HEADS: dict[str, Head] = {
@@ -124,6 +126,7 @@ def variants(vectors: np.ndarray) -> dict[str, tuple[Head, np.ndarray]]:
     whole = stored(vectors)
     found = {
         MAIN: (logistic, whole),
+        UNSCALED: (logistic_unscaled, whole),
         "float, logistic": (logistic, vectors),
         "int8, cosine k-NN": (nearest, whole),
         "float, cosine k-NN": (nearest, vectors),
@@ -173,8 +176,12 @@ def mean_table(found: Mapping[str, Mapping[str, Scores]], raw: Scores, shots: Se
         for variant, scores in by_variant.items():
             means = [estimate(list(of_shots(scores, k).values())).plain() for k in shots]
             rows.append([model, variant, *means])
-        gain = [estimate(list(differences(by_variant[MAIN], raw, k).values())).signed() for k in shots]
-        rows.append([model, f"{MAIN} − raw", *gain])
+        for variant in (MAIN, UNSCALED):
+            if variant in by_variant:
+                gain = [
+                    estimate(list(differences(by_variant[variant], raw, k).values())).signed() for k in shots
+                ]
+                rows.append([model, f"{variant} − raw", *gain])
     return markdown(["vectors", "form", *(labels(k) for k in shots)], rows)
 
 

@@ -8,12 +8,16 @@ from the tasks of the others as models see them that have not seen those (`surco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from encoder_few_shot import raw_features
-from encoder_scores import filled, stored
+from encoder_scores import filled, stored, unit
 from encoder_sources import encode
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from surco.adapters import LabelledTable, LearnedPrior, Rotation, clustered_table, meta_train, shipped_priors
 from surco.adapters.learned_prior import find_prior
@@ -43,6 +47,12 @@ def vector_table(name: str, series: SampleSeries, encoder: Encoder) -> LabelledT
 def raw_table(name: str, series: SampleSeries) -> LabelledTable:
     """All bands at all dates with two indices, standardised by whoever fits them."""
     return table_of(name, series, raw_features(series).astype(np.float32))
+
+
+def component_table(raw: LabelledTable) -> LabelledTable:
+    """The first 64 principal components of a raw table's standardised numbers, each row brought to length 1."""
+    parts = make_pipeline(StandardScaler(), PCA(64, random_state=0)).fit_transform(raw.vectors)
+    return replace(raw, vectors=unit(parts).astype(np.float32))
 
 
 def priors_of(
