@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,8 +210,11 @@ def locked(tmp_path: Path) -> Path:
         tx.put_adapter("crops", {"card.json": b"{}"})
     for folder in [store.path, *(path for path in store.path.rglob("*") if path.is_dir())]:
         folder.chmod(0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == store.path.owner() and folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
+        else:
+            break
     return store.path
 
 
@@ -230,3 +234,12 @@ def test_a_read_only_folder_is_named(locked: Path, what: str) -> None:
     assert str(locked) in told
     assert contents(locked) == before
     assert limited("read", locked, user=user) == "20\n"
+
+
+def test_a_folder_that_may_not_be_entered_is_named(locked: Path) -> None:
+    """No advice to remove what only lacks a right."""
+    locked.parent.chmod(0o600 if os.geteuid() else 0o700)
+    told = limited("read", locked, user=NOBODY if os.geteuid() == 0 else "")
+    locked.parent.chmod(0o755)
+    assert f"Expected a store that can be read at {locked}" in told and "Permission denied" in told, told
+    assert "Give this user the right to read it" in told and "emove" not in told

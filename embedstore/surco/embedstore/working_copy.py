@@ -71,12 +71,18 @@ def origin_of(root: Path) -> Remote | None:
     """What lies at the address that `root` is the working copy of; None of any other folder.
 
     Raises:
-        StoreError: a file in the place of the note that is none.
+        StoreError: a folder that cannot be looked into, a file in the place of the note that is none.
     """
     try:
         url = str(json.loads((root / _ORIGIN).read_bytes())["url"])
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise StoreError(
+            f"a store that can be read at {root}",
+            f"{error.strerror} for {error.filename}",
+            "Give this user the right to read it, and to pass through every folder above it.",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"the address of a store in {root / _ORIGIN}",
