@@ -26,7 +26,7 @@ import pytest
 import shapely
 from checkers import checker, gpio_check, vec_errors
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from parcel_files import areas, bow_tie, geojson, metres, square, vector_file, zipped
 from shared_data import SHARED, shared
@@ -241,10 +241,12 @@ def test_many_vertices(tmp_path: Path) -> None:
 
 coordinate = st.integers(-40, 40).map(lambda step: step / 4096)
 ring = st.lists(st.tuples(coordinate, coordinate), min_size=4, max_size=12)
+twice_repaired = [(x / 4096, y / 4096) for x, y in [(0, 0), (-1, -1), (1, 0), (0, -1), (-1, -1), (1, 0)]]
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ring, min_size=1, max_size=4))
+@example([twice_repaired])
 def test_repair_gives_valid_polygons(rings: list[list[tuple[float, float]]]) -> None:
     """Whatever the ring, the output is a valid polygon with an area, or a reason; what was valid stays as it was."""
     drawn = [shapely.Polygon([(x - 71.5, y - 35.5) for x, y in ring]) for ring in rings]

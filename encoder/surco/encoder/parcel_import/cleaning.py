@@ -19,6 +19,7 @@ Move = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], tuple[object
 LARGEST_M2 = 53_000e6
 """What `encode` takes at most of one parcel; every comuna of Chile is smaller."""
 _MAX_VERTICES = 2_000_000
+_REPAIRS = 4
 _POLYGONS = (3, 6)
 _COLLECTION = 7
 _SPOT = re.compile(r"\[.*?\]")
@@ -136,7 +137,13 @@ def _repair(shapes: Objects, dropped: Objects, repaired: Objects) -> npt.NDArray
         fault = _SPOT.sub("", shapely.is_valid_reason(shapes[row])).strip()
         repaired[row] = _also(repaired[row], fault.lower())
         before[row] = measure(shapes[row : row + 1])[0][0]
-        shapes[row] = shapely.make_valid(shapes[row], method="structure", keep_collapsed=False)
+        # A crossing that GEOS makes lies beside both lines by a rounding, and may cross again.
+        for _ in range(_REPAIRS):
+            shapes[row] = shapely.make_valid(shapes[row], method="structure", keep_collapsed=False)
+            if shapely.is_valid(shapes[row]):
+                break
+        else:
+            dropped[row] = "an outline that cannot be repaired"
     return before
 
 
