@@ -252,8 +252,13 @@ def test_a_renamed_column_is_not_read(bit: int, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[content.rindex(b"\x08geometry") + 1] ^= 1 << bit
     file.write_bytes(content)
+    for read in (store.read, store.find, lambda table: nearest(store, unit_vectors(1)[0], 3, table=table)):
+        with pytest.raises(StoreError, match=f"{file.name}.*surco store verify"):
+            read("cells")
     with pytest.raises(StoreError, match=f"{file.name}.*surco store verify"):
-        store.read("cells")
+        run_sql(store, "SELECT count(*) FROM cells")
+    assert [info.table for info in store.tables()] == ["cells", "parcels"]
+    assert store.read("parcels").num_rows == store.find("parcels").rows
 
 
 def test_a_damaged_page_stops_every_reader(tmp_path: Path) -> None:

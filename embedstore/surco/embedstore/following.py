@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import StoreConflictError, StoreError
-from surco.embedstore.files import checked_file
+from surco.embedstore.files import sized_file
 from surco.embedstore.geoparquet import sync
 from surco.embedstore.locks import maintenance
 from surco.embedstore.manifest import FileEntry, Manifest
@@ -170,7 +170,7 @@ def check_present(root: Path, files: Sequence[FileEntry]) -> None:
     sizes = {} if remote is None else remote.sizes()
     for file in files:
         if remote is None:
-            checked_file(root, file)
+            sized_file(root, file)
         elif sizes.get(file.path) != file.bytes:
             raise remote.damaged(file, "no such file, or one of another size")
 

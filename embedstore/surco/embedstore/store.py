@@ -15,7 +15,7 @@ import pyarrow as pa
 from surco.embedstore.blocks import BlockChecks
 from surco.embedstore.disk import writing_to
 from surco.embedstore.errors import ModelMismatchError, StoreError
-from surco.embedstore.files import check_footer, checked_file, read_rows, read_schema, unchanged_file
+from surco.embedstore.files import read_rows, read_schema, sized_file, unchanged_file
 from surco.embedstore.following import brought, create_at_origin, refresh
 from surco.embedstore.manifest import FileEntry, Manifest, Partition
 from surco.embedstore.names import check_name
@@ -125,8 +125,8 @@ class Store:
         return Transaction(self._path, latest_manifest(self._path), self._start_month, self._moved)
 
     def tables(self) -> list[TableInfo]:
-        """All tables, by table, model, season and resolution."""
-        return [describe(self._path, partition) for partition in self._manifest.partitions]
+        """All tables, by table, model, season and resolution; of a damaged one nothing is read here."""
+        return [describe(self._path, partition, sized_file) for partition in self._manifest.partitions]
 
     def checked_files(self) -> dict[str, BlockChecks]:
         """The files of all tables by their path relative to the store, each with what its parts are checked by."""
@@ -138,7 +138,7 @@ class Store:
 
     def _checked(self, files: Sequence[FileEntry]) -> Iterator[tuple[FileEntry, BlockChecks]]:
         if origin_of(self._path) is None:
-            yield from ((file, BlockChecks(checked_file(self._path, file), file.blocks)) for file in files)
+            yield from ((file, BlockChecks(sized_file(self._path, file), file.blocks)) for file in files)
             return
         bring = brought_together(self._path, files)
         for file in files:
@@ -254,8 +254,6 @@ class Store:
         """
         partition = self._chosen(table, season, resolution, model_id)
         info = describe(self._path, partition)
-        for _, checks in self._checked(partition.files):
-            check_footer(checks)
         schema = read_schema(info.files[0])
         wanted = list(columns) if columns is not None else schema.names
         unknown = [name for name in wanted if name not in schema.names]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surco.embedstore.errors import StoreError
-from surco.embedstore.files import checked_file
+from surco.embedstore.files import sized_file
 from surco.embedstore.following import refresh
 from surco.embedstore.manifest import FileEntry, Manifest
 from surco.embedstore.versions import manifest_file, read_start_month, read_version, version_numbers
@@ -92,7 +92,7 @@ def _problem(root: Path, file: FileEntry) -> str | None:
         missing = f"no such file, or not of {file.bytes} bytes"
         return missing if there is None else _compared(there, file)
     try:
-        path = checked_file(root, file)
+        path = sized_file(root, file)
         digest = hashlib.sha256()
         with path.open("rb") as source:
             while chunk := source.read(_CHUNK):
