@@ -257,7 +257,8 @@ def test_a_renamed_column_is_not_read(bit: int, tmp_path: Path) -> None:
             read("cells")
     with pytest.raises(StoreError, match=f"{file.name}.*surco store verify"):
         run_sql(store, "SELECT count(*) FROM cells")
-    assert [info.table for info in store.tables()] == ["cells", "parcels"]
+    with pytest.raises(StoreError, match=f"{file.name}.*surco store verify"):
+        store.tables()
     assert store.read("parcels").num_rows == store.find("parcels").rows
 
 
@@ -275,7 +276,7 @@ def test_a_damaged_page_stops_every_reader(tmp_path: Path) -> None:
         store.read("cells")
     with pytest.raises(StoreError, match=file.name):
         nearest(store, unit_vectors(1)[0], 3, table="cells")
-    with pytest.raises(StoreError, match=rf"{file.name} is damaged near byte \d+\. .*surco store verify"):
+    with pytest.raises(StoreError, match=rf"{file.name} is damaged near byte \d+.*surco store verify"):
         run_sql(store, "SELECT sum(list_sum(embedding)) FROM cells")
     with pytest.raises(StoreError, match=file.name), store.transaction() as tx:
         rows = cells_batch(cell_ids(3), unit_vectors(3))

@@ -125,8 +125,8 @@ class Store:
         return Transaction(self._path, latest_manifest(self._path), self._start_month, self._moved)
 
     def tables(self) -> list[TableInfo]:
-        """All tables, by table, model, season and resolution; of a damaged one nothing is read here."""
-        return [describe(self._path, partition, sized_file) for partition in self._manifest.partitions]
+        """All tables, by table, model, season and resolution."""
+        return [describe(self._path, partition) for partition in self._manifest.partitions]
 
     def checked_files(self) -> dict[str, BlockChecks]:
         """The files of all tables by their path relative to the store, each with what its parts are checked by."""

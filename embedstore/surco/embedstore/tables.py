@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,18 +42,15 @@ class TableInfo:
     names: tuple[str, ...]
 
 
-Locate = Callable[[Path, FileEntry], Path]
-
-
-def describe(root: Path, partition: Partition, locate: Locate = checked_file) -> TableInfo:
-    """What is known of a table of the store `root`; raises what `locate` raises of one of its files."""
+def describe(root: Path, partition: Partition) -> TableInfo:
+    """What is known of a table of the store `root`; raises what `checked_file` raises of one of its files."""
     return TableInfo(
         table=partition.table,
         model_id=partition.model_id,
         season=partition.season.name,
         resolution=partition.resolution,
         rows=partition.rows,
-        files=_files(root, partition.files, locate),
+        files=_files(root, partition.files),
         dimension=partition.dimension,
         bbox=partition.bbox,
         as_of=partition.season.as_of,
@@ -63,10 +60,10 @@ def describe(root: Path, partition: Partition, locate: Locate = checked_file) ->
     )
 
 
-def _files(root: Path, entries: Sequence[FileEntry], locate: Locate) -> Sequence[Path]:
+def _files(root: Path, entries: Sequence[FileEntry]) -> Sequence[Path]:
     if origin_of(root) is not None and not all((root / entry.path).exists() for entry in entries):
         return FilesOnDemand(root, entries)
-    return [locate(root, entry) for entry in entries]
+    return [checked_file(root, entry) for entry in entries]
 
 
 def chosen(
