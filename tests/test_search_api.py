@@ -243,7 +243,7 @@ def test_a_literal_never_becomes_sql(client: Client, valley: Valley) -> None:
 
 def test_a_gate_bounds_who_is_inside() -> None:
     """One at a time; one more waits and gets in; the next is refused at once, and one that waits too long then."""
-    gate = Gate("tests", places=1, waiting=1, patience_s=0.2)
+    gate = Gate("tests", places=1, waiting=1, patience_s=2.0)
     entered, leave = threading.Event(), threading.Event()
     seen: list[str] = []
 
