@@ -132,7 +132,7 @@ def read_schema(path: Path) -> pa.Schema:
         return pq.read_schema(path)
 
 
-# More than the files of some hundred countries; what falls out is compared again.
+# A country is some 650 files a season; what falls out is compared again.
 @lru_cache(1 << 16)
 def _compare_footer(path: Path, entry: FileEntry, changed_ns: int) -> None:
     with _naming(path):
