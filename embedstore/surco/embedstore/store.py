@@ -252,8 +252,7 @@ class Store:
         Raises:
             StoreError: as `find`; a column that is not there; a file that is missing.
         """
-        partition = self._chosen(table, season, resolution, model_id)
-        info = describe(self._path, partition)
+        info = self.find(table, season=season, resolution=resolution, model_id=model_id)
         schema = read_schema(info.files[0])
         wanted = list(columns) if columns is not None else schema.names
         unknown = [name for name in wanted if name not in schema.names]
